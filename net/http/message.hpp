@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Requests, responses, and the interface that whoever answers them implements. Free of Asio and Beast on purpose: the API
+// in daemon/ and its tests compile without them.
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "net/buffer_pool.hpp"
+
+namespace histod::net::http {
+
+struct Field {
+  std::string_view name;   ///< as sent; compare without regard to case
+  std::string_view value;  ///< trimmed
+};
+
+/// The header section of a request. All views point into the connection's lease and live as long as the request.
+struct RequestHead {
+  std::string_view method;  ///< "GET", ... as sent
+  std::string_view target;  ///< as sent
+  std::string_view path;    ///< target without the query, still percent-encoded
+  std::string_view query;   ///< behind '?', still percent-encoded; may be empty
+  std::span<const Field> fields;
+  std::optional<std::uint64_t> content_length;  ///< absent: none, or chunked
+  bool chunked = false;
+  bool tls = false;
+  std::string_view peer;    ///< numeric address without the port
+  /// The first field of that name, or an empty view.
+  std::string_view field(std::string_view name) const;
+};
+
+struct Request {
+  RequestHead head;
+  std::span<std::byte> body;  ///< whole and contiguous, inside `lease`; empty when there is none
+  Lease lease;                ///< holds head and body; keep it while either is used
+  std::uint64_t receive_ns = 0;  ///< from the first byte of the header to the last of the body
+};
+
+/// Bytes of a response that live in a lease.
+struct LeasedBytes {
+  Lease lease;
+  std::size_t offset = 0;
+  std::size_t size = 0;
+};
+
+struct Response {
+  unsigned status = 200;
+  std::string content_type;
+  std::vector<std::pair<std::string, std::string>> fields;  ///< without framing; no CR, LF or NUL (asserted)
+  std::variant<std::monostate, std::string, std::span<const std::byte>, LeasedBytes> body;  ///< a span is static data
+  bool close = false;  ///< close the connection after this response
+
+  std::size_t body_bytes() const;
+};
+
+class Connection;
+
+/// The right, and the duty, to answer one request. Move-only. Used on its worker's thread only. Destroyed without send():
+/// the client gets 500. If the client is gone by then, send() does nothing.
+class Responder {
+ public:
+  class Sink {  ///< implemented by Connection, and by fakes in tests
+   public:
+    virtual ~Sink() = default;
+    virtual void respond(Response response) = 0;
+    virtual bool peer_gone() const = 0;
+  };
+  explicit Responder(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
+  Responder(Responder&&) = default;
+  Responder& operator=(Responder&&) = default;
+  ~Responder();
+
+  void send(Response response);
+  bool peer_gone() const;
+
+ private:
+  std::shared_ptr<Sink> sink_;
+};
+
+struct BodyAdmission {
+  std::uint64_t bytes_max = 0;  ///< a longer body gets 413 with this limit; 0: no body is expected, one gets 413
+};
+
+/// Implemented by daemon/. Both are called on the connection's worker thread and must not block.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  /// When the header section is in and before a byte of the body is read (and before 100 Continue is sent). A response
+  /// refuses: it is sent, and the connection is closed if a body was announced.
+  virtual std::expected<BodyAdmission, Response> admit(const RequestHead& head) = 0;
+  /// When the body is in. May answer at once or later.
+  virtual void handle(Request request, Responder responder) = 0;
+  /// What the connection itself must refuse (400 framing, 408 slow, 411, 413, 431, 503 no memory, ...): the handler
+  /// gives it the form that its API documents (problem+json). `head` is null while there is none. `detail` says what was
+  /// wrong; value and limit are 0 where they do not apply.
+  virtual Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
+                           std::uint64_t limit, const RequestHead* head) = 0;
+};
+
+std::string_view reason_phrase(unsigned status);
+
+}  // namespace histod::net::http
