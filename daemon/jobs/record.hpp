@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/api/problem.hpp"
+
+namespace histod::daemon::jobs {
+
+enum class JobState : std::uint8_t { queued, running, done, failed, cancelled };
+std::string_view state_name(JobState state);
+std::optional<JobState> state_from_name(std::string_view name);
+/// Whether nothing more will happen to it.
+bool is_final(JobState state);
+
+struct JobPlane {
+  std::uint64_t counted = 0, masked = 0, first_count = 0;
+  std::uint32_t levels = 0;
+  std::string rule;
+  bool operator==(const JobPlane&) const = default;
+};
+
+struct JobInput {
+  std::uint64_t bytes = 0;
+  std::string sha256;  ///< hexadecimal
+  std::string format;  ///< as sniffed; width and height are 0 until it is known
+  std::uint64_t width = 0, height = 0;
+  std::string filename;  ///< the client's; for display and Content-Disposition, never a path
+  std::uint64_t mask_bytes = 0;
+  std::string mask_sha256;  ///< empty: no mask
+  bool operator==(const JobInput&) const = default;
+};
+
+struct JobResult {
+  std::uint64_t bytes = 0;
+  std::string media_type;
+  std::string format;
+  std::string lut_digest;
+  bool operator==(const JobResult&) const = default;
+};
+
+/// All that is known of a job, as the spool keeps it. Times are milliseconds since 1970, 0 for "not yet".
+struct JobRecord {
+  std::string id;  ///< a ULID
+  JobState state = JobState::queued;
+  std::int64_t created_ms = 0, started_ms = 0, finished_ms = 0;
+  std::map<std::string, std::string> options;
+  JobInput input;
+  std::string idempotency_sha256;  ///< of the caller's Idempotency-Key; empty: none was sent
+  std::string request_sha256;      ///< of body and options
+  std::optional<JobResult> result;
+  std::vector<JobPlane> planes;
+  std::optional<api::Problem> error;
+  std::uint32_t attempts = 0;
+  std::string program_version;
+  std::map<std::string, double> timing_ms;
+  bool operator==(const JobRecord&) const = default;
+};
+
+inline constexpr unsigned k_record_version = 1;
+inline constexpr std::size_t k_record_bytes_max = 1u << 20;
+
+struct RecordError {
+  bool newer = false;  ///< written by a later release: leave it alone
+  std::string reason;
+};
+
+/// First line `histod-job VERSION LENGTH SHA256`, of the JSON that follows and ends with the file.
+std::string encode_record(const JobRecord& record);
+std::expected<JobRecord, RecordError> decode_record(std::string_view bytes);
+
+}  // namespace histod::daemon::jobs

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace histod::daemon {
+
+/// One NUMA node with the CPUs that this process may use. A node without such a CPU is not listed.
+struct NumaNode {
+  int numa_node = 0;                    ///< the system's number
+  std::vector<std::vector<int>> cores;  ///< the system's CPU numbers by physical core; no core is empty
+  std::uint64_t memory_bytes = 0;       ///< 0: unknown
+  std::vector<int> cpus() const;        ///< ascending
+};
+
+struct Topology {
+  std::vector<NumaNode> nodes;  ///< never empty; every CPU is on exactly one
+  std::size_t cpu_count() const;
+};
+
+/// This machine, restricted to what affinity and cgroup allow.
+std::expected<Topology, std::string> read_topology();
+/// hwloc's synthetic notation, such as "numa:2 core:8 pu:2".
+std::expected<Topology, std::string> synthetic_topology(const std::string& description);
+/// A topology that `lstopo --of xml` wrote.
+std::expected<Topology, std::string> topology_from_xml(const std::string& xml);
+
+struct PlacementOptions {
+  unsigned workers = 0;        ///< in all; 0: a quarter of each node's CPUs, at least 1 and at most 4 per node
+  unsigned arena_threads = 0;  ///< per node; 0: one for each CPU of the arena
+  bool pin = true;
+};
+
+struct WorkerPlace {
+  int cpu = -1;        ///< -1: not pinned
+  int numa_node = -1;  ///< -1: not bound
+};
+
+struct ArenaPlace {
+  int numa_node = -1;
+  std::vector<int> cpus;  ///< ascending; empty: not pinned
+  unsigned threads = 1;
+};
+
+/// Workers are listed node by node; there is one arena for each node, in the order of Topology::nodes.
+struct Placement {
+  std::vector<WorkerPlace> workers;
+  std::vector<ArenaPlace> arenas;
+  /// Index of the arena that serves this worker.
+  std::size_t arena_of(std::size_t worker) const;
+};
+
+/// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them
+/// where the node has two or fewer or the workers took every one. An explicit number of workers is dealt out node by
+/// node in turn and never exceeds the number of CPUs. Without `pin`: the same numbers, no CPUs.
+Placement place(const Topology& topology, const PlacementOptions& options);
+
+}  // namespace histod::daemon
