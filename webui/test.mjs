@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// node test.mjs TESTS OUT: bundles TESTS/*.test.ts into OUT and runs them with node's own test runner.
+// node test.mjs TESTS OUT: checks the types of TESTS/*.test.ts, bundles them into OUT, runs them by node's test runner.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,6 +9,11 @@ const tests = process.argv[2] ?? '../tests/webui';
 const out = resolve(process.argv[3] ?? 'dist/tests');
 const names = readdirSync(tests).filter((name) => name.endsWith('.test.ts'));
 if (names.length === 0) throw new Error(`no *.test.ts in ${tests}`);
+
+const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {
+  stdio: 'inherit',
+});
+if (types.status !== 0) process.exit(1);
 
 rmSync(out, { recursive: true, force: true });
 await esbuild.build({
