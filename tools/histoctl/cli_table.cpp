@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+#include <cmath>
+
+#include "tools/histoctl/cli.hpp"
+
+namespace histod::ctl {
+namespace {
+
+template <class T>
+bool read_all(std::string_view text, T& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+template <std::uint64_t low, std::uint64_t high>
+bool is_whole(std::string_view text) {
+  std::uint64_t number = 0;
+  return read_all(text, number) && number >= low && number <= high;
+}
+
+bool is_clip(std::string_view text) {
+  double number = 0;
+  return read_all(text, number) && number >= 0 && number <= 1000;
+}
+
+bool is_tiles(std::string_view text) {
+  const std::size_t x = text.find('x');
+  if (x == std::string_view::npos) return is_whole<1, 256>(text);
+  return is_whole<1, 256>(text.substr(0, x)) && is_whole<1, 256>(text.substr(x + 1));
+}
+
+bool is_nodata(std::string_view text) {
+  double number = 0;
+  return text == "none" || (read_all(text, number) && std::isfinite(number));
+}
+
+bool is_range(std::string_view text) { return text == "full" || text == "auto" || is_whole<2, 65536>(text); }
+
+constexpr OptionSpec k_common[] = {
+    {"server", 0, Value::text, "URL", "", "the daemon to talk to (default http://127.0.0.1:8080)"},
+    {"token-file", 0, Value::file, "FILE", "", "file that holds the token; a token itself is never an argument"},
+    {"cacert", 0, Value::file, "FILE", "", "certificates (PEM) to trust for https instead of the system's"},
+    {"timeout", 0, Value::text, "SECONDS", "", "give up on one request after this long (default 300)",
+     is_whole<1, 86400>, "a whole number from 1 to 86400"},
+    {"retries", 0, Value::text, "N", "", "further tries when the server is busy or cannot be reached (default 5)",
+     is_whole<0, 100>, "a whole number from 0 to 100"},
+    {"json", 0, Value::none, "", "", "write JSON to standard output: one document on a line for each result"},
+    {"quiet", 'q', Value::none, "", "", "no progress bar and no summary; failures are still shown"},
+    {"help", 'h', Value::none, "", "", "show this help"},
+    {"version", 0, Value::none, "", "", "show the version"},
+};
+
+constexpr OptionSpec k_method = {
+    "method",       'm',
+    Value::choice,  "NAME",
+    "global|clahe", "one table for the whole image, or contrast-limited tiles (default global)"};
+constexpr OptionSpec k_rule = {"rule",
+                               'r',
+                               Value::choice,
+                               "NAME",
+                               "opencv|exact|reference|pillow|vips",
+                               "which library's definition of \"equalize\" (default opencv)"};
+constexpr OptionSpec k_color = {"color",
+                                'c',
+                                Value::choice,
+                                "NAME",
+                                "luma|ycrcb|lab|channels|gray",
+                                "what of a colour image is equalized (default luma)"};
+constexpr OptionSpec k_clip = {"clip",      0,
+                               Value::text, "FLOAT",
+                               "",          "CLAHE: clip limit, 0 to 1000, 0 for none (default 2.0)",
+                               is_clip,     "a number from 0 to 1000"};
+constexpr OptionSpec k_tiles = {"tiles",     0,
+                                Value::text, "WxH",
+                                "",          "CLAHE: tiles across and down, 1 to 256 (default 8x8)",
+                                is_tiles,    "WxH or N, each from 1 to 256"};
+constexpr OptionSpec k_nodata = {"nodata",    0,
+                                 Value::text, "NUMBER|none",
+                                 "",          "leave pixels of this value alone (default: what a GeoTIFF says)",
+                                 is_nodata,   "a number or \"none\""};
+constexpr OptionSpec k_range = {
+    "range",     0,
+    Value::text, "full|auto|N",
+    "",          "number of levels: the whole depth, the next power of two above the data, or N",
+    is_range,    "full, auto, or a whole number from 2 to 65536"};
+constexpr OptionSpec k_pages = {
+    "pages", 0, Value::choice, "NAME", "each|stack", "a table for each page, or one for all pages (default each)"};
+constexpr OptionSpec k_mask = {"mask", 0,  Value::file,
+                               "FILE", "", "8-bit gray image of the same size; where it is 0, pixels are left alone"};
+constexpr OptionSpec k_jobs = {"parallel",
+                               'j',
+                               Value::text,
+                               "N",
+                               "",
+                               "images under way at one time, 1 to 64 (default 4)",
+                               is_whole<1, 64>,
+                               "a whole number from 1 to 64"};
+constexpr OptionSpec k_output = {"output",  'o', Value::file,
+                                 "OUT|DIR", "",  "file or folder to write to; - for standard output"};
+constexpr OptionSpec k_overwrite = {"overwrite", 'f', Value::none, "", "", "replace files that exist"};
+
+constexpr OptionSpec k_equalize[] = {
+    k_output,
+    k_overwrite,
+    k_jobs,
+    k_method,
+    k_rule,
+    k_color,
+    k_clip,
+    k_tiles,
+    k_nodata,
+    k_range,
+    k_pages,
+    k_mask,
+    {"format", 0, Value::choice, "NAME", "png|jpeg|tiff|pgm|ppm|pam",
+     "file format of the results (default: as the input)"},
+    {"quality", 0, Value::text, "N", "", "JPEG quality, 1 to 100 (default: the input's own tables)", is_whole<1, 100>,
+     "a whole number from 1 to 100"},
+    {"async", 0, Value::none, "", "", "go by stored jobs, which survive a restart of the server"},
+    {"no-wait", 0, Value::none, "", "", "store the jobs, print their ids, and do not wait (implies --async)"},
+};
+
+constexpr OptionSpec k_histogram[] = {
+    k_jobs,
+    k_method,
+    k_rule,
+    k_color,
+    k_clip,
+    k_tiles,
+    k_nodata,
+    k_range,
+    k_pages,
+    k_mask,
+    {"bins", 0, Value::text, "N", "", "16 bit: fold the arrays of the JSON to N bins (default 256, all: 65536)",
+     is_whole<1, 65536>, "a whole number from 1 to 65536"},
+};
+
+constexpr OptionSpec k_job_options[] = {
+    {"limit", 'n', Value::text, "N", "", "list: at most N jobs, 1 to 1000 (default 100)", is_whole<1, 1000>,
+     "a whole number from 1 to 1000"},
+    {"state", 0, Value::choice, "NAME", "queued|running|done|failed|cancelled", "list: only jobs in this state"},
+    k_output,
+    k_overwrite,
+};
+
+constexpr CommandSpec k_commands[] = {
+    {"equalize", "IN... [-o OUT|DIR]", "equalize images",
+     "Sends each image to the daemon and writes what comes back. IN may be -, for standard input.\n"
+     "Several inputs go to a folder, under their own names; without -o each result lies beside its\n"
+     "input as NAME_equalized.EXT. A file appears under its name only when it is whole, and one that\n"
+     "exists is kept unless --overwrite is given.",
+     k_equalize,
+     "  histoctl equalize photo.jpg -o better.jpg\n"
+     "  histoctl equalize --rule exact --color lab -o out/ scans/*.tif\n"
+     "  histoctl equalize -m clahe --clip 3 --tiles 16x8 - <in.png >out.png\n",
+     ""},
+    {"histogram", "IN...", "show the histograms of images, before and after",
+     "Counts each image as `equalize` would, changes nothing, and shows a table; on a terminal with a\n"
+     "picture of the counts. With --json the daemon's whole answer follows, \"file\" added.",
+     k_histogram,
+     "  histoctl histogram photo.jpg\n"
+     "  histoctl histogram --json --color channels photo.jpg | jq '.planes[].mean'\n",
+     ""},
+    {"status",
+     "",
+     "show whether the daemon is ready, and what it runs on",
+     "Exits with 1 when the daemon answers but is not ready.",
+     {},
+     "  histoctl status --json\n",
+     ""},
+    {"jobs", "list | show ID | get ID [-o OUT] | cancel ID...", "look at stored jobs, fetch results, cancel",
+     "`get` writes the result of a finished job. `cancel` also deletes the job's record and files.", k_job_options,
+     "  histoctl jobs list --state failed\n  histoctl jobs get 01J9ZQ5V7C3M8T2X4R6W0YBNDE -o out.png\n",
+     "list|show|get|cancel"},
+    {"completion",
+     "bash | zsh | fish",
+     "print a script that completes histoctl's words in a shell",
+     "",
+     {},
+     "  histoctl completion bash > ~/.local/share/bash-completion/completions/histoctl\n"
+     "  histoctl completion fish > ~/.config/fish/completions/histoctl.fish\n",
+     "bash|zsh|fish"},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> commands() { return k_commands; }
+std::span<const OptionSpec> common_options() { return k_common; }
+
+}  // namespace histod::ctl

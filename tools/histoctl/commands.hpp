@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tools/histoctl/cli.hpp"
+#include "tools/histoctl/client.hpp"
+#include "tools/histoctl/failure.hpp"
+#include "tools/histoctl/settings.hpp"
+
+/// One function for each command. Each has reported its failures when it returns, but for the Failure that it returns:
+/// that one is the caller's to report.
+namespace histod::ctl {
+
+Result<Exit> run_equalize(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
+
+/// The query that the image options make, "?rule=exact&..." or empty.
+std::string image_query(const Arguments& arguments);
+
+/// What to send for the operand: a file, or standard input for "-". Exit::usage when a file is named by mistake (a
+/// folder).
+Result<Upload> make_upload(const Arguments& arguments, const std::string& operand);
+
+}  // namespace histod::ctl

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "tools/histoctl/commands.hpp"
+#include "tools/histoctl/output_file.hpp"
+
+namespace histod::ctl {
+
+std::string image_query(const Arguments& arguments) {
+  constexpr std::array<std::string_view, 11> k_names = {"method", "rule",  "color",  "clip",    "tiles", "nodata",
+                                                        "range",  "pages", "format", "quality", "bins"};
+  std::string query;
+  for (const std::string_view name : k_names) {
+    if (!arguments.has(name)) continue;
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, percent_encoded(arguments.get(name)));
+  }
+  return query;
+}
+
+Result<Upload> make_upload(const Arguments& arguments, const std::string& operand) {
+  Upload upload;
+  upload.mask_path = arguments.get("mask");
+  std::error_code error;
+  if (operand == "-") {
+    auto data = read_standard_input();
+    if (!data) return std::unexpected(std::move(data.error()));
+    upload.data = std::make_shared<const std::string>(std::move(*data));
+    upload.filename = "stdin";
+    return upload;
+  }
+  if (std::filesystem::is_directory(operand, error)) return fail(Exit::some_failed, "is a folder");
+  if (!std::filesystem::exists(operand, error)) return fail(Exit::some_failed, "no such file");
+  upload.path = operand;
+  upload.filename = std::filesystem::path(operand).filename();
+  return upload;
+}
+
+}  // namespace histod::ctl

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/histoctl/job_wait.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace histod::ctl {
+namespace json = boost::json;
+namespace {
+
+constexpr std::chrono::milliseconds k_poll_first{50};
+constexpr std::chrono::milliseconds k_poll_max{2'000};
+
+json::object object_of(std::string_view body) {
+  boost::system::error_code error;
+  json::value parsed = json::parse(json::string_view(body.data(), body.size()), error);
+  return !error && parsed.is_object() ? std::move(parsed.as_object()) : json::object();
+}
+
+std::string text_of(const json::object& job, std::string_view key) {
+  const json::value* found = job.if_contains(key);
+  return found && found->is_string() ? std::string(found->as_string()) : std::string();
+}
+
+Failure failure_of_job(const json::object& job, const std::string& id, std::string_view state) {
+  const json::value* error = job.if_contains("error");
+  if (error && error->is_object()) {
+    Failure failure = failure_of_response(0, json::serialize(*error));
+    failure.exit = Exit::some_failed;
+    return failure;
+  }
+  return fail(Exit::some_failed, fmt::format("job {} is {}", id, one_line(state))).error();
+}
+
+void poll(Client& client, std::string id, int sink_fd, std::chrono::milliseconds delay, Client::Done done) {
+  Request request;
+  request.target = "/v1/jobs/" + percent_encoded(id);
+  client.start(std::move(request), [&client, id, sink_fd, delay, done = std::move(done)](Result<Reply> reply) mutable {
+    if (!reply) return done(std::move(reply));
+    const json::object job = object_of(reply->body);
+    const std::string state = text_of(job, "state");
+    if (state == "done") {
+      Request result;
+      result.target = "/v1/jobs/" + percent_encoded(id) + "/result";
+      result.sink_fd = sink_fd;
+      return client.start(std::move(result), std::move(done));
+    }
+    if (state != "queued" && state != "running") return done(std::unexpected(failure_of_job(job, id, state)));
+    const auto next = std::min(delay * 3 / 2, k_poll_max);
+    client.after(delay, [&client, id, sink_fd, next, done = std::move(done)]() mutable {
+      poll(client, std::move(id), sink_fd, next, std::move(done));
+    });
+  });
+}
+
+}  // namespace
+
+std::string new_idempotency_key() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+Result<std::string> job_id_of(std::string_view body) {
+  std::string id = text_of(object_of(body), "id");
+  if (id.empty()) return fail(Exit::some_failed, "the server's answer names no job");
+  return one_line(id);
+}
+
+void wait_for_job(Client& client, std::string id, int sink_fd, Client::Done done) {
+  poll(client, std::move(id), sink_fd, k_poll_first, std::move(done));
+}
+
+}  // namespace histod::ctl
