@@ -50,9 +50,9 @@ missing_packages() {
   local wanted have
   wanted=$(packages "$@" | sort -u)
   # Whatever node is here will do, Debian's or not.
-  if node_is_new_enough; then wanted=$(grep -vxE 'nodejs|npm' <<<"$wanted"); fi
+  if node_is_new_enough; then wanted=$(grep -vxE 'nodejs|npm' <<<"$wanted") || true; fi
   # shellcheck disable=SC2086  # one word per package
-  have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^installed //p' | sort -u)
+  have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^installed //p' | sort -u) || true  # of an unknown name it says so and fails
   comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$have")
 }
 
@@ -78,7 +78,7 @@ install_packages() {
   # shellcheck disable=SC2086  # one word per package
   if [ "$(id -u)" = 0 ]; then
     step apt "install $(wc -w <<<"$missing") packages" apt_install $missing
-  elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ] && sudo -v; }; then
+  elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then
     step apt "install $(wc -w <<<"$missing") packages" sudo bash -c "set -e; $(declare -f apt_install); apt_install $missing"
   else
     die "not root and no sudo; as root: apt-get install --no-install-recommends $missing"
