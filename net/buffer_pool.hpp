@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <sys/uio.h>
@@ -43,15 +45,17 @@ class Lease {
 /// One worker's memory: a reserved range of addresses of `budget_bytes`, handed out first-fit in granules of 64 KiB, so
 /// that a lease of any size is contiguous and the part that is registered with the ring is used first. Memory
 /// that was only granted but never touched costs no RAM; runs of 2 MiB and more beyond the resident part are given back
-/// to the kernel when they come home. Not thread-safe: one worker, one pool. The destructor asserts that all leases are home.
+/// to the kernel when they come home. Not thread-safe: one worker, one pool. The destructor asserts that all leases are
+/// home.
 class BufferPool {
  public:
   static constexpr std::size_t k_granule_bytes = 64 * 1024;
 
   struct Options {
-    std::size_t budget_bytes = 1ull << 30;   ///< everything that may be leased at one time
-    std::size_t resident_bytes = 64u << 20;  ///< kept mapped and registered; on explicit 2 MiB pages where there are any
-    int numa_node = -1;                      ///< -1: wherever the first touch falls
+    std::size_t budget_bytes = 1ull << 30;  ///< everything that may be leased at one time
+    std::size_t resident_bytes =
+        64u << 20;       ///< kept mapped and registered; on explicit 2 MiB pages where there are any
+    int numa_node = -1;  ///< -1: wherever the first touch falls
     bool try_huge_pages = true;
   };
 
@@ -61,9 +65,9 @@ class BufferPool {
     std::size_t leased_bytes = 0;
     std::size_t leased_bytes_max = 0;
     std::size_t leases = 0;
-    std::uint64_t refusals = 0;       ///< leases that did not fit
-    int numa_bind_errno = 0;          ///< why binding to the node failed; 0: it did not, or was not asked for
-    int huge_errno = 0;               ///< why explicit huge pages were not had; 0: they were
+    std::uint64_t refusals = 0;  ///< leases that did not fit
+    int numa_bind_errno = 0;     ///< why binding to the node failed; 0: it did not, or was not asked for
+    int huge_errno = 0;          ///< why explicit huge pages were not had; 0: they were
   };
 
   explicit BufferPool(const Options& options);  ///< throws std::system_error when not even addresses can be reserved
@@ -78,15 +82,25 @@ class BufferPool {
   const Stats& stats() const { return stats_; }
   /// The resident part, for registration with the ring.
   std::span<std::byte> resident() const;
+  /// Called whenever bytes have come home, from whichever call brought them: it must only note it or post. Null: none.
+  void on_home(std::move_only_function<void()> callback) { on_home_ = std::move(callback); }
 
  private:
   friend class Lease;
   void give_back(std::byte* data, std::size_t bytes);
+  void map_resident(const Options& options);
+  bool map_explicit_huge_pages();
+  std::size_t find_free_run(std::size_t granules) const;
+  bool all_free(std::size_t first, std::size_t granules) const;
+  void mark(std::size_t first, std::size_t granules, bool free);
+  void account(std::size_t bytes);
+  std::size_t granule_of(const std::byte* at) const { return static_cast<std::size_t>(at - base_) / k_granule_bytes; }
 
   std::byte* base_ = nullptr;
   std::size_t resident_bytes_ = 0;
   std::vector<std::uint64_t> free_;  ///< one bit a granule, 1 = free
   Stats stats_;
+  std::move_only_function<void()> on_home_;
 };
 
 }  // namespace histod::net

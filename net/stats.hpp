@@ -22,16 +22,16 @@ namespace http {
 /// What one worker's HTTP side counts.
 struct Stats {
   Counter connections_opened;
-  Counter connections_open;      ///< gauge
-  Counter connections_refused;   ///< over the cap
+  Counter connections_open;     ///< gauge
+  Counter connections_refused;  ///< over the cap
   Counter requests;
   Counter responses_2xx, responses_4xx, responses_5xx;
-  Counter guard_refusals;        ///< requests that the header guard refused
+  Counter guard_refusals;  ///< requests that the header guard refused
   Counter timeouts_header, timeouts_body, timeouts_write;
   Counter tls_failures;
   Counter received_bytes, sent_bytes;
-  Counter copied_bytes;          ///< payload bytes that net/copy moved in user space
-  Counter memory_waits;          ///< bodies that had to wait for a lease
+  Counter copied_bytes;  ///< payload bytes that net/copy moved in user space
+  Counter memory_waits;  ///< bodies that had to wait for a lease
   Counter accept_pauses;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Requests, responses, and the interface that whoever answers them implements. Free of Asio and Beast on purpose: the API
-// in daemon/ and its tests compile without them.
+// Requests, responses, and the interface that whoever answers them implements. Free of Asio and Beast on purpose: the
+// API in daemon/ and its tests compile without them.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,15 +35,15 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;  ///< absent: none, or chunked
   bool chunked = false;
   bool tls = false;
-  std::string_view peer;    ///< numeric address without the port
+  std::string_view peer;  ///< numeric address without the port
   /// The first field of that name, or an empty view.
   std::string_view field(std::string_view name) const;
 };
 
 struct Request {
   RequestHead head;
-  std::span<std::byte> body;  ///< whole and contiguous, inside `lease`; empty when there is none
-  Lease lease;                ///< holds head and body; keep it while either is used
+  std::span<std::byte> body;     ///< whole and contiguous, inside `lease`; empty when there is none
+  Lease lease;                   ///< holds head and body; keep it while either is used
   std::uint64_t receive_ns = 0;  ///< from the first byte of the header to the last of the body
 };
 
@@ -66,8 +66,8 @@ struct Response {
 
 class Connection;
 
-/// The right, and the duty, to answer one request. Move-only. Used on its worker's thread only. Destroyed without send():
-/// the client gets 500. If the client is gone by then, send() does nothing.
+/// The right, and the duty, to answer one request. Move-only. Used on its worker's thread only. Destroyed without
+/// send(): the client gets 500. If the client is gone by then, send() does nothing.
 class Responder {
  public:
   class Sink {  ///< implemented by Connection, and by fakes in tests
@@ -78,7 +78,7 @@ class Responder {
   };
   explicit Responder(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
   Responder(Responder&&) = default;
-  Responder& operator=(Responder&&) = default;
+  Responder& operator=(Responder&& other) noexcept;  ///< the one that is overwritten answers 500
   ~Responder();
 
   void send(Response response);
@@ -102,8 +102,8 @@ class Handler {
   /// When the body is in. May answer at once or later.
   virtual void handle(Request request, Responder responder) = 0;
   /// What the connection itself must refuse (400 framing, 408 slow, 411, 413, 431, 503 no memory, ...): the handler
-  /// gives it the form that its API documents (problem+json). `head` is null while there is none. `detail` says what was
-  /// wrong; value and limit are 0 where they do not apply.
+  /// gives it the form that its API documents (problem+json). `head` is null while there is none. `detail` says what
+  /// was wrong; value and limit are 0 where they do not apply.
   virtual Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
                            std::uint64_t limit, const RequestHead* head) = 0;
 };

@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
-#include <expected>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -24,11 +24,12 @@ struct Limits {
   std::size_t header_fields = 100;
   std::size_t target_bytes = 8 * 1024;
   std::size_t chunk_header_bytes = 256;
-  std::size_t connections = 4'096;              ///< per worker; one more is answered 503 and closed
+  std::size_t connections = 4'096;  ///< per worker; one more is answered 503 and closed
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};
-  std::chrono::milliseconds stall_timeout{10'000};   ///< no progress at all while a body is read or a response written
-  std::uint64_t body_rate_min_bytes_per_s = 64 * 1024;  ///< averaged from the body's first byte, after a grace of stall_timeout
+  std::chrono::milliseconds stall_timeout{10'000};  ///< no progress at all while a body is read or a response written
+  std::uint64_t body_rate_min_bytes_per_s =
+      64 * 1024;  ///< averaged from the body's first byte, after a grace of stall_timeout
   std::chrono::milliseconds memory_wait{2'000};  ///< how long a body waits, unread, for a lease before 503
 };
 
@@ -58,6 +59,8 @@ class Server {
 
 /// Accepts on one address and hands the raw descriptors on. Lives on one io_context.
 class Listener {
+  struct State;
+
  public:
   using OnAccept = std::function<void(int fd)>;  ///< owns fd; called on the io_context's thread
 
@@ -68,13 +71,13 @@ class Listener {
   /// Takes over a listening socket (systemd socket activation).
   static std::expected<std::unique_ptr<Listener>, std::error_code> adopt(boost::asio::io_context& io, int fd,
                                                                          OnAccept on_accept);
+  explicit Listener(std::unique_ptr<State> state);  ///< for open() and adopt()
   ~Listener();
   std::uint16_t port() const;
+  std::uint64_t accept_pauses() const;  ///< readable from any thread
   void stop();  ///< no more accepts; on EMFILE and the like accepting pauses for 100 ms and is counted, never spins
 
  private:
-  struct State;
-  explicit Listener(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/http/stream.hpp"
+
+#include <cerrno>
+
+#include <sys/socket.h>
+
+namespace histod::net::http {
+
+Stream::Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls) : context_(std::move(tls)) {
+  if (context_) {
+    tls_.emplace(std::move(socket), *context_);
+  } else {
+    plain_.emplace(std::move(socket));
+  }
+}
+
+Transferred Stream::read_some(std::span<std::byte> into) {
+  const asio::mutable_buffer buffer(into.data(), into.size());
+  return tls_ ? tls_->async_read_some(buffer, k_await) : plain_->async_read_some(buffer, k_await);
+}
+
+Transferred Stream::write_some(const Buffers& buffers) {
+  return tls_ ? tls_->async_write_some(buffers, k_await) : plain_->async_write_some(buffers, k_await);
+}
+
+void Stream::cancel() {
+  boost::system::error_code ignored;
+  socket().cancel(ignored);
+}
+
+void Stream::close() {
+  boost::system::error_code ignored;
+  socket().close(ignored);
+}
+
+long Stream::discard(std::size_t bytes_max) {
+  return ::recv(socket().native_handle(), nullptr, bytes_max, MSG_DONTWAIT | MSG_TRUNC);
+}
+
+bool Stream::peer_gone() {
+  if (!socket().is_open()) return true;
+  char byte = 0;
+  const auto got = ::recv(socket().native_handle(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+}  // namespace histod::net::http

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include "net/http/asio.hpp"
+
+namespace histod::net::http {
+
+/// A connected socket, plain or TLS, behind one set of calls. None of these is a coroutine: each starts one operation.
+class Stream {
+ public:
+  using Buffers = std::array<asio::const_buffer, 2>;
+
+  Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls);
+
+  bool tls() const { return tls_.has_value(); }
+  tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
+  /// Plain text only: completes when there is something to read, without holding memory for it.
+  Done wait_readable() { return socket().async_wait(tcp::socket::wait_read, k_await); }
+  Transferred read_some(std::span<std::byte> into);
+  Transferred write_some(const Buffers& buffers);
+  Done handshake() { return tls_->async_handshake(asio::ssl::stream_base::server, k_await); }
+  Done shutdown_tls() { return tls_->async_shutdown(k_await); }
+  void cancel();
+  void close();
+  /// Takes at most `bytes_max` of what has arrived and drops it; 0 at the end, -1 with errno EAGAIN when none is there.
+  long discard(std::size_t bytes_max);
+  /// Whether the client has closed its side, or the connection is broken.
+  bool peer_gone();
+
+ private:
+  std::shared_ptr<asio::ssl::context> context_;
+  std::optional<tcp::socket> plain_;
+  std::optional<asio::ssl::stream<tcp::socket>> tls_;
+};
+
+}  // namespace histod::net::http
