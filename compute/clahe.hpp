@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "compute/arena.hpp"
+#include "compute/equalize.hpp"
+#include "compute/planes.hpp"
+#include "compute/rule.hpp"
+
+/// Contrast-limited adaptive equalization as OpenCV defines it: a grid of equal tiles (the image is extended by
+/// reflection, 101, to a whole number of them), a clipped histogram and table for each, and for each pixel the mean of
+/// the four nearest tables' entries, weighted by distance.
+namespace histod::compute {
+
+struct ClaheGrid {
+  std::uint32_t tiles_x = 1;
+  std::uint32_t tiles_y = 1;
+  std::uint32_t tile_width = 1;
+  std::uint32_t tile_height = 1;
+
+  std::uint32_t tiles() const { return tiles_x * tiles_y; }
+};
+
+ClaheGrid clahe_grid(std::uint32_t width, std::uint32_t height, std::uint32_t tiles_x, std::uint32_t tiles_y);
+
+/// The tables of all tiles, row by row, each with an entry for each bin of the depth. All pages have the size of the
+/// first; their counts are added. Rule::opencv: OpenCV's own arithmetic. Rule::exact differs from it at 16 bit only:
+/// what is clipped off is spread evenly, and tables are rounded in integers. Only pixels that count are counted; a tile
+/// without any maps to itself.
+Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane, const EqualizeOptions& options,
+                 std::uint32_t levels, Arena& arena);
+
+/// Maps samples by the tables of a grid. Read-only after construction: shared by all tasks of a page.
+template <class T>
+class ClaheMap {
+ public:
+  ClaheMap(const Lut& tables, const ClaheGrid& grid, std::uint32_t width);
+  /// `in` and `out` may be the same; they are the samples of row y from column x on.
+  void map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const;
+
+ private:
+  struct Column {
+    std::uint32_t left, right;  ///< first entry of the tables on either side, from the first of the tile row
+    float weight_left, weight_right;
+  };
+  const Lut& tables_;
+  const ClaheGrid grid_;
+  std::vector<Column> columns_;
+};
+
+}  // namespace histod::compute

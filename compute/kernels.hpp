@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string_view>
+
+#include "compute/error.hpp"
+
+namespace histod::compute {
+
+/// A weighted sum of red, green and blue in fixed point: (r*R + g*G + b*B + half) >> shift. r + g + b == 1 << shift,
+/// so that gray stays as it is; shift <= 16, g / 2 < 32768.
+struct LumaWeights {
+  std::uint32_t r, g, b, shift;
+};
+inline constexpr LumaWeights k_luma_ycrcb{4899, 9617, 1868, 14};     ///< OpenCV's RGB2YCrCb
+inline constexpr LumaWeights k_luma_gray{9798, 19235, 3735, 15};     ///< OpenCV's RGB2GRAY
+inline constexpr LumaWeights k_luma_pillow{19595, 38470, 7471, 16};  ///< Pillow's convert("L")
+
+/// Entries that a caller of count_u8 provides: four tables of 256, to be summed at the end.
+inline constexpr std::size_t k_count_tables_u8 = 4 * 256;
+inline constexpr std::size_t k_count_tables_u16 = 65536;
+
+/// The loops over samples, once for each instruction set; all give the same bytes. Nothing is aligned but to its
+/// sample, n may be 0, and nothing beyond n samples is read or written. `step` is samples a pixel, >= 3. Input and
+/// output of apply may be the same pointer. Counts are added to what the tables hold: fewer than 2^32 samples in all.
+struct Kernels {
+  std::string_view isa;
+  void (*count_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables);
+  void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
+  void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
+  void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);
+  void (*luma_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,
+                  std::uint8_t* out);
+  void (*luma_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,
+                   std::uint16_t* out);
+  /// Adds to[i] - from[i] to the three colors of pixel i, saturating at 0 and `top`.
+  void (*shift_u8)(std::uint8_t* pixels, std::size_t step, std::size_t n, const std::uint8_t* from,
+                   const std::uint8_t* to, std::uint8_t top);
+  void (*shift_u16)(std::uint16_t* pixels, std::size_t step, std::size_t n, const std::uint16_t* from,
+                    const std::uint16_t* to, std::uint16_t top);
+  /// Copies the samples whose `keep` is not 0, in order; returns how many. `out` has room for n.
+  std::size_t (*compact_u8)(const std::uint8_t* in, const std::uint8_t* keep, std::size_t n, std::uint8_t* out);
+  std::size_t (*compact_u16)(const std::uint16_t* in, const std::uint8_t* keep, std::size_t n, std::uint16_t* out);
+};
+
+/// The tables that this CPU can run, plainest first.
+std::span<const Kernels* const> available_kernels();
+
+/// The table that is named ("scalar", "avx2"), or the best one for an empty name. Errc::bad_option for a name that is
+/// unknown or that this CPU lacks. The caller knows where the name comes from (HISTOD_ISA, say): nothing is read here.
+std::expected<const Kernels*, Error> select_kernels(std::string_view forced);
+
+/// The process-wide choice: the best table until set_kernels() says otherwise. Both are thread-safe.
+const Kernels& kernels();
+void set_kernels(const Kernels& chosen);
+
+const Kernels& scalar_kernels();
+const Kernels& avx2_kernels();  ///< to be run only where available_kernels() has it
+
+}  // namespace histod::compute

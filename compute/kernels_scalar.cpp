@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+
+#include "compute/kernels.hpp"
+
+namespace histod::compute {
+namespace {
+
+/// Four tables, so that equal neighbours do not wait for one another's store.
+void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, samples + i, sizeof eight);
+    ++tables[eight & 0xff];
+    ++tables[256 + ((eight >> 8) & 0xff)];
+    ++tables[512 + ((eight >> 16) & 0xff)];
+    ++tables[768 + ((eight >> 24) & 0xff)];
+    ++tables[(eight >> 32) & 0xff];
+    ++tables[256 + ((eight >> 40) & 0xff)];
+    ++tables[512 + ((eight >> 48) & 0xff)];
+    ++tables[768 + (eight >> 56)];
+  }
+  for (; i < n; ++i) ++tables[samples[i]];
+}
+
+/// One table of 256 KiB: more would leave the second-level cache. A run of equal samples is added at once.
+void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    std::uint64_t four;
+    std::memcpy(&four, samples + i, sizeof four);
+    if (four == (four & 0xffff) * 0x0001000100010001ull) {
+      table[four & 0xffff] += 4;
+      continue;
+    }
+    ++table[four & 0xffff];
+    ++table[(four >> 16) & 0xffff];
+    ++table[(four >> 32) & 0xffff];
+    ++table[four >> 48];
+  }
+  for (; i < n; ++i) ++table[samples[i]];
+}
+
+void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, in + i, sizeof eight);
+    std::uint64_t mapped = 0;
+    for (unsigned bit = 0; bit < 64; bit += 8) mapped |= std::uint64_t{lut[(eight >> bit) & 0xff]} << bit;
+    std::memcpy(out + i, &mapped, sizeof mapped);
+  }
+  for (; i < n; ++i) out[i] = lut[in[i]];
+}
+
+void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = lut[in[i]];
+}
+
+template <class T>
+void luma(const T* pixels, std::size_t step, std::size_t n, const LumaWeights& weights, T* out) {
+  const auto [r, g, b, shift] = weights;
+  const std::uint32_t half = 1u << (shift - 1);
+  for (std::size_t i = 0; i < n; ++i, pixels += step) {
+    out[i] = static_cast<T>((r * pixels[0] + g * pixels[1] + b * pixels[2] + half) >> shift);
+  }
+}
+
+template <class T>
+void shift(T* pixels, std::size_t step, std::size_t n, const T* from, const T* to, T top) {
+  for (std::size_t i = 0; i < n; ++i, pixels += step) {
+    const int delta = to[i] - from[i];
+    for (unsigned c = 0; c < 3; ++c) pixels[c] = static_cast<T>(std::clamp(pixels[c] + delta, 0, int{top}));
+  }
+}
+
+template <class T>
+std::size_t compact(const T* in, const std::uint8_t* keep, std::size_t n, T* out) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    out[kept] = in[i];
+    kept += keep[i] != 0;
+  }
+  return kept;
+}
+
+}  // namespace
+
+const Kernels& scalar_kernels() {
+  static constexpr Kernels table{"scalar",
+                                 count_u8,
+                                 count_u16,
+                                 apply_u8,
+                                 apply_u16,
+                                 luma<std::uint8_t>,
+                                 luma<std::uint16_t>,
+                                 shift<std::uint8_t>,
+                                 shift<std::uint16_t>,
+                                 compact<std::uint8_t>,
+                                 compact<std::uint16_t>};
+  return table;
+}
+
+}  // namespace histod::compute

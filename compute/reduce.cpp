@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute/reduce.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <mutex>
+
+namespace histod::compute {
+namespace {
+
+/// Planes counted in one pass over the pixels: more tables than these would not stay in the cache.
+constexpr std::size_t k_planes_a_pass = 4;
+
+/// Adding up 65 536 bins costs as much as counting some 60 000 pixels.
+template <class T>
+constexpr std::size_t k_task_pixels = sizeof(T) == 1 ? 64 * 1024 : 1024 * 1024;
+
+template <class T>
+void count_pass(const EqualizePage& page, std::span<const Plane> planes, std::uint32_t levels, Arena& arena,
+                std::span<PlaneCount> result) {
+  const ImageView& view = page.image;
+  const Selection selection = selection_of(page);
+  std::mutex mutex;
+  const auto body = [&](std::size_t begin, std::size_t end) {
+    std::vector<PlaneReader<T>> readers;
+    for (const Plane& plane : planes) readers.emplace_back(view, plane, levels);
+    std::vector<SampleCounter<T>> counters(planes.size());
+    std::array<std::uint8_t, k_segment_pixels> keep;
+    std::uint64_t masked = 0;
+    for (auto y = static_cast<std::uint32_t>(begin); y < end; ++y) {
+      for_segments(view.width, k_segment_pixels, [&](std::uint32_t x, std::uint32_t n) {
+        const bool all = selection.everything() || fill_keep<T>(view, selection, y, x, n, keep.data());
+        if (!all) masked += static_cast<std::uint64_t>(std::count(keep.begin(), keep.begin() + n, 0));
+        for (std::size_t p = 0; p < planes.size(); ++p) {
+          counters[p].add(readers[p].read(y, x, n), all ? nullptr : keep.data(), n);
+        }
+      });
+    }
+    const std::lock_guard lock(mutex);
+    for (std::size_t p = 0; p < planes.size(); ++p) {
+      counters[p].fold_into(result[p].histogram);
+      result[p].masked += masked;
+    }
+  };
+  arena.parallel_for(view.height, grain_rows(view, k_task_pixels<T>), body);
+}
+
+template <class T>
+std::uint32_t largest(const EqualizePage& page, Arena& arena) {
+  const ImageView& view = page.image;
+  const Selection selection = selection_of(page);
+  std::mutex mutex;
+  std::uint32_t result = 0;
+  const auto body = [&](std::size_t begin, std::size_t end) {
+    std::array<std::uint8_t, k_segment_pixels> keep;
+    std::uint32_t found = 0;
+    for (auto y = static_cast<std::uint32_t>(begin); y < end; ++y) {
+      for_segments(view.width, k_segment_pixels, [&](std::uint32_t x, std::uint32_t n) {
+        fill_keep<T>(view, selection, y, x, n, keep.data());
+        const T* pixels = pixel_at<T>(view, y, x);
+        for (std::uint32_t i = 0; i < n; ++i, pixels += view.format.channels()) {
+          if (keep[i] != 0)
+            found = std::max<std::uint32_t>(found, *std::max_element(pixels, pixels + view.format.colors));
+        }
+      });
+    }
+    const std::lock_guard lock(mutex);
+    result = std::max(result, found);
+  };
+  arena.parallel_for(view.height, grain_rows(view, k_task_pixels<std::uint8_t>), body);
+  return result;
+}
+
+}  // namespace
+
+std::vector<PlaneCount> count_planes(const EqualizePage& page, std::span<const Plane> planes, std::uint32_t levels,
+                                     Arena& arena) {
+  std::vector<PlaneCount> result(planes.size(), PlaneCount{Histogram(page.image.format.bins()), 0});
+  for (std::size_t at = 0; at < planes.size(); at += k_planes_a_pass) {
+    const std::size_t some = std::min(k_planes_a_pass, planes.size() - at);
+    const auto pass = page.image.format.depth_bits == 8 ? count_pass<std::uint8_t> : count_pass<std::uint16_t>;
+    pass(page, planes.subspan(at, some), levels, arena, std::span(result).subspan(at, some));
+  }
+  return result;
+}
+
+std::uint32_t largest_sample(const EqualizePage& page, Arena& arena) {
+  return page.image.format.depth_bits == 8 ? largest<std::uint8_t>(page, arena) : largest<std::uint16_t>(page, arena);
+}
+
+Histogram moved_by(const Lut& lut, const Histogram& before) {
+  assert(lut.size() == before.bins());
+  Histogram after(before.bins());
+  for (std::uint32_t i = 0; i < before.bins(); ++i) after.counts()[lut[i]] += before[i];
+  return after;
+}
+
+}  // namespace histod::compute
