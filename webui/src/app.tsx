@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { k_samples } from './samples';
+import { use_session } from './use_session';
+import { Header } from './view/header';
+import { SignIn } from './view/sign_in';
+import { Workbench } from './view/workbench';
 
 export function App() {
-  return <main>{k_samples.map((sample) => <img key={sample.url} src={sample.url} alt={sample.title} />)}</main>;
+  const session = use_session();
+  return (
+    <>
+      <Header session={session} />
+      {session.token ? <Workbench session={session} /> : session.restoring ? <main /> : <SignIn session={session} />}
+    </>
+  );
 }

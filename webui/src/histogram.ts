@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answer of POST /v1/histogram, and what the charts draw of it.
+
+export interface Plane {
+  page: number;
+  channel: string;
+  levels: number;
+  counted: number;
+  masked: number;
+  min: number;
+  max: number;
+  mean: number;
+  stddev: number;
+  median: number;
+  entropy_bits: number;
+  histogram: number[];
+  cdf: number[];
+}
+
+export interface Counts {
+  format: string;
+  width: number;
+  height: number;
+  depth: number;
+  channels: number;
+  pages: number;
+  planes: Plane[];
+}
+
+export const k_chart_bins = 256;
+
+// Sums equal runs, so that every histogram has at most `bins` bars. The total stays.
+export function fold(histogram: readonly number[], bins = k_chart_bins): number[] {
+  if (histogram.length <= bins) return [...histogram];
+  const run = Math.ceil(histogram.length / bins);
+  const folded = new Array<number>(Math.ceil(histogram.length / run)).fill(0);
+  histogram.forEach((count, i) => (folded[Math.floor(i / run)]! += count));
+  return folded;
+}
+
+// The running share of pixels, 0 to 100 per cent.
+export function cdf_percent(bars: readonly number[]): number[] {
+  const total = bars.reduce((sum, count) => sum + count, 0);
+  let running = 0;
+  return bars.map((count) => {
+    running += count;
+    return total > 0 ? (100 * running) / total : 0;
+  });
+}
+
+export interface Series {
+  levels: number[];  // the lowest level of each bar
+  level_step: number;
+  planes: Array<{ channel: string; bars: number[]; cdf: number[] }>;
+}
+
+// The first page's planes on one axis of levels. The answer may hold folded arrays for 16 bit.
+export function chart_series(counts: Counts): Series | null {
+  const first = counts.planes[0];
+  if (!first) return null;
+  const planes = counts.planes
+    .filter((plane) => plane.page === first.page)
+    .map((plane) => ({ channel: plane.channel, bars: fold(plane.histogram) }))
+    .map((plane) => ({ ...plane, cdf: cdf_percent(plane.bars) }));
+  const step = (counts.depth === 16 ? 65536 : 256) / planes[0]!.bars.length;
+  return { levels: planes[0]!.bars.map((_, i) => i * step), level_step: step, planes };
+}
+
+// A height for the count axis that one crowded level does not flatten: the tallest bar, but no more than
+// six times the one that 98 % of the filled bars stay under.
+export function axis_top(all: readonly (Series | null)[]): number {
+  const filled = all.flatMap((series) => series?.planes.flatMap((plane) => plane.bars.filter((bar) => bar > 0)) ?? []);
+  if (filled.length === 0) return 1;
+  filled.sort((a, b) => a - b);
+  const usual = filled[Math.floor(0.98 * (filled.length - 1))]!;
+  return Math.min(filled[filled.length - 1]!, 6 * usual);
+}

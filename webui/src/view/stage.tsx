@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Input } from '../input';
+import type { RunState } from '../use_run';
+import { bytes_text } from '../text';
+import { FileButton, type OnFile } from './choose';
+import { Compare } from './compare';
+import { ProblemView } from './problem_view';
+
+interface Props {
+  input: Input;
+  run: RunState;
+  on_file: OnFile;
+  on_clear: () => void;
+  on_retry: () => void;
+}
+
+function Progress({ run }: { run: RunState }) {
+  const uploading = run.busy && run.sent < 1;
+  const label = !run.busy ? '' : uploading ? `Uploading ${Math.floor(100 * run.sent)} %` : 'Equalizing …';
+  return (
+    <div class={`progress${run.busy ? ' busy' : ''}`}>
+      {uploading && <progress max={1} value={run.sent} aria-label="Upload" />}
+      {run.busy && !uploading && <progress aria-label="Equalizing" />}
+      <span role="status">{label}</span>
+    </div>
+  );
+}
+
+function note(input: Input, run: RunState): string {
+  const result = run.result;
+  if (result?.preview_problem) return `The result is ready to download. There is no preview: ${result.preview_problem.title}.`;
+  if (input.before_url !== null) return '';
+  if (result) return 'Browsers cannot show this file as it is, so only the result is shown.';
+  return run.busy ? 'Browsers cannot show this file as it is. The result will appear here.' : '';
+}
+
+export function Stage({ input, run, on_file, on_clear, on_retry }: Props) {
+  const text = note(input, run);
+  return (
+    <section class="panel stage" aria-label="Image">
+      <div class="panel-head file-bar">
+        <h2 title={input.filename}>{input.filename}</h2>
+        <small>{input.format === 'other' ? 'unknown format' : input.format.toUpperCase()}, {bytes_text(input.blob.size)}</small>
+        <FileButton on_file={on_file} label="Replace" kind="quiet" />
+        <button type="button" class="quiet" onClick={on_clear}>Close</button>
+      </div>
+      <div class="canvas" aria-busy={run.busy}>
+        {run.problem && !run.busy
+          ? <ProblemView problem={run.problem} on_retry={on_retry} />
+          : <Compare key={input.filename} before_url={input.before_url} after_url={run.result?.preview_url ?? null} name={input.filename} />}
+        <Progress run={run} />
+        {text && <p class="note">{text}</p>}
+      </div>
+    </section>
+  );
+}
