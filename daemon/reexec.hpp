@@ -19,7 +19,8 @@ std::optional<std::string> fallback_reason();
 std::string epoll_sibling_path();
 
 /// Replaces this process by `path` with the same arguments and environment plus the reason. Returns only on failure:
-/// errc::too_many_symbolic_link_levels when this process is itself a fallback (no exec loop).
+/// errc::too_many_symbolic_link_levels when this process is itself a fallback (no exec loop). Call it before
+/// systemd::listen_fds(), which takes the sockets out of the environment.
 std::error_code exec_fallback(const std::string& path, char** argv, const std::string& reason);
 
 }  // namespace histod::daemon

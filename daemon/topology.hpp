@@ -11,7 +11,7 @@ namespace histod::daemon {
 
 /// One NUMA node with the CPUs that this process may use. A node without such a CPU is not listed.
 struct NumaNode {
-  int numa_node = 0;                    ///< the system's number
+  int numa_node = 0;                    ///< the system's number; -1: these CPUs are on none
   std::vector<std::vector<int>> cores;  ///< the system's CPU numbers by physical core; no core is empty
   std::uint64_t memory_bytes = 0;       ///< 0: unknown
   std::vector<int> cpus() const;        ///< ascending
@@ -36,8 +36,9 @@ struct PlacementOptions {
 };
 
 struct WorkerPlace {
-  int cpu = -1;        ///< -1: not pinned
-  int numa_node = -1;  ///< -1: not bound
+  int cpu = -1;           ///< -1: not pinned
+  int numa_node = -1;     ///< -1: not bound
+  std::size_t arena = 0;  ///< index of the arena that serves it
 };
 
 struct ArenaPlace {
@@ -46,12 +47,11 @@ struct ArenaPlace {
   unsigned threads = 1;
 };
 
-/// Workers are listed node by node; there is one arena for each node, in the order of Topology::nodes.
+/// Workers are listed node by node; there is one arena for each node that has a worker, in the order of
+/// Topology::nodes.
 struct Placement {
   std::vector<WorkerPlace> workers;
   std::vector<ArenaPlace> arenas;
-  /// Index of the arena that serves this worker.
-  std::size_t arena_of(std::size_t worker) const;
 };
 
 /// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them

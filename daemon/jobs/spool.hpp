@@ -105,17 +105,18 @@ class Spool {
 
  private:
   DiskResult<void> write_file(const std::string& path, std::span<const Bytes> parts);
-  DiskResult<void> replace_file(const std::string& folder, const std::string& name, std::span<const Bytes> parts);
+  DiskResult<void> replace_file(const std::string& id, const std::string& name, std::span<const Bytes> parts);
   DiskResult<void> write_job(const std::string& folder, const JobRecord& record, std::span<const Bytes> input,
                              std::span<const Bytes> mask);
   DiskResult<void> read_checked(const std::string& path, std::span<std::byte> into, std::string_view sha256_hex);
-  DiskResult<void> admit(std::uint64_t bytes);
-  DiskResult<std::uint64_t> remove_tree(const std::string& folder);
-  DiskResult<void> scan_job(const std::string& id, SpoolScan& scan);
-  std::expected<JobRecord, RecordError> load(const std::string& id);
-  DiskResult<void> quarantine(const std::string& id, const std::string& reason, SpoolScan& scan);
-  DiskResult<std::uint64_t> folder_bytes(const std::string& folder);
-  void account(const std::string& id, std::uint64_t bytes);
+  DiskResult<void> remove_tree(const std::string& folder);
+  DiskResult<void> scan_entry(const DiskEntry& entry, SpoolScan& scan);
+  using Loaded = std::expected<JobRecord, RecordError>;
+  DiskResult<Loaded> load(const std::string& id);
+  DiskResult<std::string> missing_file(const JobRecord& record);
+  DiskResult<void> quarantine(const std::string& name, const std::string& reason, SpoolScan& scan);
+  DiskResult<void> known(const std::string& id) const;
+  void account(const std::string& id);
   void forget(const std::string& id);
 
   Disk& disk_;

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# The part of daemon/ that knows no Asio: built once for both back-ends.
+pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+add_library(histod_daemon_base STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/digest.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/posix_disk.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/record.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/spool.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/ulid.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/log.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/metrics.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/options.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/reexec.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/signals.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/topology.cpp)
+target_link_libraries(histod_daemon_base PUBLIC PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
+  PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
+target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
