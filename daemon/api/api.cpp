@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/api.hpp"
+
+#include <array>
+
+#include <fmt/core.h>
+
+#include "daemon/api/results.hpp"
+#include "daemon/worker.hpp"
+
+namespace histod::daemon::api {
+
+namespace http = net::http;
+
+namespace {
+
+constexpr std::array k_routes{
+    Route{"POST", "/v1/equalize", Role::submit, BodyKind::image, equalize},
+    Route{"POST", "/v1/histogram", Role::submit, BodyKind::image, histogram},
+    Route{"POST", "/v1/jobs", Role::submit, BodyKind::image, jobs_post},
+    Route{"GET", "/v1/jobs", Role::read, BodyKind::none, jobs_list},
+    Route{"GET", "/v1/jobs/{}", Role::read, BodyKind::none, jobs_get},
+    Route{"GET", "/v1/jobs/{}/result", Role::read, BodyKind::none, jobs_result},
+    Route{"DELETE", "/v1/jobs/{}", Role::submit, BodyKind::none, jobs_delete},
+    Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
+    Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
+    Route{"GET", "/download/{}", Role::read, BodyKind::none, download},
+    Route{"GET", "/health", Role::none, BodyKind::none, health_original},
+    Route{"GET", "/ready", Role::none, BodyKind::none, ready_original},
+    Route{"GET", "/healthz", Role::none, BodyKind::none, healthz},
+    Route{"GET", "/readyz", Role::none, BodyKind::none, readyz},
+    Route{"GET", "/metrics", Role::none, BodyKind::none, metrics},
+    Route{"GET", "/openapi.yaml", Role::none, BodyKind::none, openapi},
+    Route{"GET", "/", Role::none, BodyKind::none, page},
+    Route{"GET", "/assets/{}", Role::none, BodyKind::none, page},
+};
+
+/// What stands for "{}", when `path` has the shape of `pattern`.
+std::optional<std::string> match_path(std::string_view pattern, std::string_view path) {
+  const auto hole = pattern.find("{}");
+  if (hole == std::string_view::npos) return pattern == path ? std::optional(std::string()) : std::nullopt;
+  const std::string_view head = pattern.substr(0, hole);
+  const std::string_view tail = pattern.substr(hole + 2);
+  if (path.size() <= head.size() + tail.size() || !path.starts_with(head) || !path.ends_with(tail)) return std::nullopt;
+  const std::string_view middle = path.substr(head.size(), path.size() - head.size() - tail.size());
+  if (middle.find('/') != std::string_view::npos) return std::nullopt;
+  return percent_decode(middle, false);
+}
+
+http::Response with_body_closed(http::Response response, const http::RequestHead& head) {
+  // A body that nobody is going to read follows: the connection cannot go on.
+  if (head.chunked || head.content_length.value_or(0) > 0) response.close = true;
+  return response;
+}
+
+}  // namespace
+
+std::span<const Route> routes() { return k_routes; }
+
+Match match_route(std::string_view method, std::string_view path) {
+  Match match;
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  for (const Route& route : k_routes) {
+    auto parameter = match_path(route.path, path);
+    if (!parameter) continue;
+    if (route.method == wanted) return {&route, std::move(*parameter), {}};
+    match.allowed += fmt::format("{}{}", match.allowed.empty() ? "" : ", ", route.method);
+  }
+  return match;
+}
+
+Problem make_problem(unsigned status, std::string_view code, std::string detail, std::uint64_t value,
+                     std::uint64_t limit) {
+  Problem problem;
+  problem.status = status;
+  problem.code = code;
+  problem.detail = std::move(detail);
+  problem.value = amount(value);
+  problem.limit = amount(limit);
+  return problem;
+}
+
+void Context::fail(const Problem& problem) { send(problem_response(problem)); }
+
+std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
+  const Verdict verdict = services_.auth.check(head.field("Authorization"), head.peer, needed);
+  switch (verdict.access) {
+    case Access::granted:
+      return std::nullopt;
+    case Access::missing:
+      return make_problem(401, "unauthorized", "send a token as Authorization: Bearer TOKEN");
+    case Access::wrong:
+      services_.log.warn("refused token", {{"peer", head.peer}, {"method", head.method}, {"path", head.path}});
+      return make_problem(401, "unauthorized", "the token is not one of this node's");
+    case Access::forbidden:
+      services_.log.warn("role too low", {{"peer", head.peer}, {"token", verdict.name}, {"path", head.path}});
+      return make_problem(
+          403, "forbidden",
+          fmt::format("the token's role is {}; this takes {}", role_name(verdict.role), role_name(needed)));
+    case Access::limited:
+      break;
+  }
+  retry_after_s = static_cast<std::uint64_t>(verdict.retry_after.count());
+  return make_problem(429, "rate-limited", "too many wrong tokens from this address within a minute",
+                      services_.options.auth_failures_per_minute + 1, services_.options.auth_failures_per_minute);
+}
+
+std::expected<http::BodyAdmission, http::Response> Api::admit(const http::RequestHead& head) {
+  const Match match = match_route(head.method, head.path);
+  if (match.route == nullptr) {
+    const bool known = !match.allowed.empty();
+    http::Response response = problem_response(
+        known ? make_problem(405, "method-not-allowed", fmt::format("this path takes {}", match.allowed))
+              : make_problem(404, "not-found", "there is nothing at this path"));
+    if (known) response.fields.emplace_back("Allow", match.allowed);
+    return std::unexpected(with_body_closed(std::move(response), head));
+  }
+  const bool metrics_guarded = match.route->resource == metrics && !services_.options.metrics_public;
+  const Role needed = metrics_guarded ? Role::read : match.route->role;
+  if (needed != Role::none) {
+    std::uint64_t retry_after_s = 0;
+    if (const auto problem = authorize(head, needed, retry_after_s)) {
+      http::Response response = text_response(problem->status, k_problem_type, problem_json(*problem));
+      if (problem->status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"histod\"");
+      if (problem->status == 429) response.fields.emplace_back("Retry-After", fmt::format("{}", retry_after_s));
+      return std::unexpected(with_body_closed(std::move(response), head));
+    }
+  }
+  if (match.route->body == BodyKind::none) return http::BodyAdmission{0};
+  // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.
+  if (worker_.pipeline().in_hand() >= services_.options.max_requests_queued)
+    return std::unexpected(with_body_closed(
+        problem_response(make_problem(503, "overloaded", "images are in hand on this worker",
+                                      worker_.pipeline().in_hand(), services_.options.max_requests_queued)),
+        head));
+  return http::BodyAdmission{services_.options.max_upload_bytes};
+}
+
+void Api::handle(http::Request request, http::Responder responder) {
+  Match match = match_route(request.head.method, request.head.path);
+  const Resource resource = match.route->resource;
+  resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter)});
+}
+
+http::Response Api::refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
+                            std::uint64_t limit, const http::RequestHead* head) {
+  if (head != nullptr)
+    services_.log.debug("request refused",
+                        {{"status", status}, {"code", code}, {"peer", head->peer}, {"path", head->path}});
+  return problem_response(make_problem(status, code, std::string(detail), value, limit));
+}
+
+}  // namespace histod::daemon::api

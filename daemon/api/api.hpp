@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "daemon/api/auth.hpp"
+#include "daemon/api/problem.hpp"
+#include "daemon/api/query.hpp"
+#include "daemon/services.hpp"
+#include "net/http/message.hpp"
+
+namespace histod::daemon {
+class Worker;
+}
+
+namespace histod::daemon::api {
+
+/// One request on its way through a resource. Owns the request's memory; used on its worker's thread.
+struct Context {
+  Services& services;
+  Worker& worker;
+  net::http::Request request;
+  net::http::Responder responder;
+  std::string parameter;  ///< what stood for "{}" in the route's path, decoded
+
+  void send(net::http::Response response) { responder.send(std::move(response)); }
+  void fail(const Problem& problem);
+};
+
+/// A resource takes its context by value: it answers now, or keeps it until it can.
+using Resource = void (*)(Context context);
+
+enum class BodyKind : std::uint8_t { none, image };
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  ///< "{}" stands for one segment
+  Role role;              ///< Role::none: everybody
+  BodyKind body;
+  Resource resource;
+};
+
+std::span<const Route> routes();
+
+struct Match {
+  const Route* route = nullptr;
+  std::string parameter;
+  std::string allowed;  ///< when only the method is wrong: those there are
+};
+Match match_route(std::string_view method, std::string_view path);
+
+/// The handler of one worker's connections: routing, authorisation, admission, then the resource.
+class Api final : public net::http::Handler {
+ public:
+  Api(Services& services, Worker& worker) : services_(services), worker_(worker) {}
+  std::expected<net::http::BodyAdmission, net::http::Response> admit(const net::http::RequestHead& head) override;
+  void handle(net::http::Request request, net::http::Responder responder) override;
+  net::http::Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
+                              std::uint64_t limit, const net::http::RequestHead* head) override;
+
+ private:
+  std::optional<Problem> authorize(const net::http::RequestHead& head, Role needed, std::uint64_t& retry_after_s);
+  Services& services_;
+  Worker& worker_;
+};
+
+Problem make_problem(unsigned status, std::string_view code, std::string detail, std::uint64_t value = 0,
+                     std::uint64_t limit = 0);
+
+// The resources, by file.
+void equalize(Context context);   // equalize.cpp
+void histogram(Context context);  // equalize.cpp
+void jobs_post(Context context);  // jobs.cpp
+void jobs_list(Context context);
+void jobs_get(Context context);
+void jobs_result(Context context);
+void jobs_delete(Context context);
+void upload(Context context);  // compat.cpp
+void download(Context context);
+void health_original(Context context);
+void ready_original(Context context);
+void healthz(Context context);  // health.cpp
+void readyz(Context context);
+void metrics(Context context);
+void node(Context context);     // node.cpp
+void openapi(Context context);  // page.cpp
+void page(Context context);
+
+/// Sends a job's result, which must be done; used by jobs.cpp and compat.cpp.
+void send_result(Context context, const jobs::JobRecord& record, std::string_view disposition);
+/// Stores what the request holds as a job and answers with `answer`.
+void submit_job(Context context, Query options, net::http::Response (*answer)(const jobs::Submitted& submitted));
+
+}  // namespace histod::daemon::api

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP interface of the course system that this program replaces, so that its clients keep working.
+#include <chrono>
+
+#include <boost/json/object.hpp>
+
+#include "daemon/api/api.hpp"
+#include "daemon/api/results.hpp"
+#include "daemon/worker.hpp"
+
+namespace histod::daemon::api {
+
+namespace http = net::http;
+
+namespace {
+
+constexpr std::chrono::seconds k_download_wait{30};
+constexpr std::string_view k_final = "_final.";
+
+http::Response uploaded(const jobs::Submitted& submitted) {
+  return json_response(200, boost::json::object{{"job_id", submitted.record.id}});
+}
+
+/// "<id>_final.<ext>" -> id; empty when it is no such name.
+std::string job_of_file(std::string_view file) {
+  const auto at = file.find(k_final);
+  return at == std::string_view::npos ? std::string() : std::string(file.substr(0, at));
+}
+
+void deliver(Context context, const jobs::JobRecord& record) {
+  if (record.result) return send_result(std::move(context), record, "attachment");
+  if (record.state == jobs::JobState::failed && record.error) return context.fail(*record.error);
+  context.fail(make_problem(503, "not-finished", "the job is not finished yet; ask again"));
+}
+
+}  // namespace
+
+void upload(Context context) {
+  auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  // What the original did, unless told otherwise.
+  query->try_emplace("rule", "reference");
+  query->try_emplace("color", "gray");
+  submit_job(std::move(context), std::move(*query), uploaded);
+}
+
+void download(Context context) {
+  const std::string id = job_of_file(context.parameter);
+  if (id.empty()) return context.fail(make_problem(404, "not-found", "files are named JOB_final.EXTENSION"));
+  jobs::Engine& engine = context.services.engine;
+  auto kept = std::make_unique<Context>(std::move(context));
+  engine.wait(id, k_download_wait, [kept = std::move(kept)](jobs::Outcome<jobs::JobRecord> outcome) mutable {
+    Mailbox& home = kept->worker.mailbox();
+    home.complete([kept = std::move(kept), outcome = std::move(outcome)] {
+      if (!outcome) return kept->fail(outcome.error());
+      deliver(std::move(*kept), *outcome);
+    });
+  });
+}
+
+void health_original(Context context) { context.send(json_response(200, boost::json::object{{"status", "healthy"}})); }
+
+void ready_original(Context context) {
+  // A node alone is its own coordinator, so it is always connected.
+  context.send(json_response(200, boost::json::object{{"status", "ready"}, {"zookeeper", "embedded"}}));
+}
+
+}  // namespace histod::daemon::api

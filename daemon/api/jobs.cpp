@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include "daemon/api/api.hpp"
+#include "daemon/api/input.hpp"
+#include "daemon/api/results.hpp"
+#include "daemon/worker.hpp"
+
+namespace histod::daemon::api {
+
+namespace codec = compute::codec;
+namespace http = net::http;
+using jobs::JobRecord;
+using jobs::Outcome;
+
+namespace {
+
+constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
+constexpr std::size_t k_key_bytes_max = 255;
+
+/// A request that waits for the engine. Made, used and destroyed on the worker's thread; in between the engine holds
+/// it.
+struct Pending {
+  Context context;
+  ImageInput input;
+  net::Lease result;
+  JobRecord record;
+};
+using PendingPtr = std::unique_ptr<Pending>;
+
+/// A reply that takes what the engine says back to the request's worker, and calls then(pending, outcome) there.
+template <class T, class Then>
+jobs::Reply<T> at_home(PendingPtr pending, Then then) {
+  return [pending = std::move(pending), then](Outcome<T> outcome) mutable {
+    Mailbox& home = pending->context.worker.mailbox();
+    home.complete([pending = std::move(pending), then, outcome = std::move(outcome)]() mutable {
+      if (!outcome) return pending->context.fail(outcome.error());
+      if constexpr (std::is_void_v<T>)
+        then(std::move(pending));
+      else
+        then(std::move(pending), std::move(*outcome));
+    });
+  };
+}
+
+PendingPtr pending_of(Context context) {
+  return std::make_unique<Pending>(std::move(context), ImageInput{}, net::Lease{}, JobRecord{});
+}
+
+http::Response accepted(const jobs::Submitted& submitted) {
+  http::Response response = json_response(202, job_json(submitted.record));
+  response.fields.emplace_back("Location", "/v1/jobs/" + submitted.record.id);
+  if (submitted.replayed) response.fields.emplace_back("Idempotency-Replayed", "true");
+  return response;
+}
+
+bool is_key(std::string_view key) {
+  return key.size() <= k_key_bytes_max && std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+void respond_with_result(PendingPtr pending, std::string_view disposition) {
+  const JobRecord& record = pending->record;
+  const auto format = codec::format_from_name(record.result->format);
+  const std::string_view original = record.input.filename.empty() ? std::string_view(record.id) : record.input.filename;
+  http::Response response;
+  response.content_type = record.result->media_type;
+  response.fields = {
+      {"Cache-Control", "no-store"},
+      {"Histod-Lut-Digest", record.result->lut_digest},
+      {"Histod-Version", record.program_version},
+      {"Content-Disposition", content_disposition(disposition, result_filename(original, codec::extension(*format)))}};
+  response.body = http::LeasedBytes{std::move(pending->result), 0, record.result->bytes};
+  pending->context.send(std::move(response));
+}
+
+}  // namespace
+
+void send_result(Context context, const JobRecord& record, std::string_view disposition) {
+  PendingPtr pending = pending_of(std::move(context));
+  pending->record = record;
+  pending->result = pending->context.worker.pool().lease(std::max<std::uint64_t>(record.result->bytes, 1));
+  if (!pending->result)
+    return pending->context.fail(make_problem(503, "overloaded", "no memory is free for the result, in bytes",
+                                              record.result->bytes,
+                                              pending->context.worker.pool().stats().budget_bytes));
+  jobs::Engine& engine = pending->context.services.engine;
+  const auto into = pending->result.bytes().first(record.result->bytes);
+  engine.read_result(record.id, into, at_home<void>(std::move(pending), [disposition](PendingPtr p) {
+                       respond_with_result(std::move(p), disposition);
+                     }));
+}
+
+void submit_job(Context context, Query options, http::Response (*answer)(const jobs::Submitted& submitted)) {
+  if (const auto checked = image_options(options); !checked) return context.fail(checked.error());
+  const std::string_view key = context.request.head.field("Idempotency-Key");
+  if (!is_key(key))
+    return context.fail(make_problem(400, "bad-option",
+                                     "Idempotency-Key takes 1 to 255 visible ASCII characters; these have", key.size(),
+                                     k_key_bytes_max));
+  auto input = image_input(context.request);
+  if (!input) return context.fail(input.error());
+  // A job that could never be done is refused here and not an hour later.
+  if (!codec::sniff(input->image))
+    return context.fail(
+        make_problem(415, "unknown-format", "the first bytes are those of no format that is known here"));
+  jobs::Engine& engine = context.services.engine;
+  jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key)};
+  PendingPtr pending = pending_of(std::move(context));
+  engine.submit(std::move(job),
+                at_home<jobs::Submitted>(std::move(pending), [answer](PendingPtr p, jobs::Submitted submitted) {
+                  p->context.send(answer(submitted));
+                }));
+}
+
+void jobs_post(Context context) {
+  auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  submit_job(std::move(context), std::move(*query), accepted);
+}
+
+void jobs_list(Context context) {
+  const auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  std::uint64_t limit = k_list_default;
+  std::optional<jobs::JobState> state;
+  for (const auto& [name, value] : *query) {
+    if (name == "limit") {
+      const auto number = number_option(name, value, 1, k_list_max);
+      if (!number) return context.fail(number.error());
+      limit = *number;
+    } else if (name == "state") {
+      state = jobs::state_from_name(value);
+      if (!state) return context.fail(bad_option("state takes queued, running, done, failed or cancelled"));
+    } else {
+      return context.fail(bad_option("there is no option " + name + "; there are limit and state"));
+    }
+  }
+  jobs::Engine& engine = context.services.engine;
+  engine.list(
+      limit, state,
+      at_home<std::vector<JobRecord>>(pending_of(std::move(context)), [](PendingPtr p, std::vector<JobRecord> records) {
+        boost::json::array list;
+        for (const JobRecord& record : records) list.push_back(job_json(record));
+        p->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
+      }));
+}
+
+void jobs_get(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, JobRecord record) {
+               p->context.send(json_response(200, job_json(record)));
+             }));
+}
+
+void jobs_result(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, JobRecord record) {
+               if (record.result) return send_result(std::move(p->context), record, "attachment");
+               if (record.state == jobs::JobState::failed)
+                 return p->context.fail(
+                     make_problem(410, "job-failed", record.error ? record.error->detail : "the job failed"));
+               p->context.fail(
+                   make_problem(409, "not-finished", fmt::format("the job is {}", jobs::state_name(record.state))));
+             }));
+}
+
+void jobs_delete(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.remove(id, at_home<void>(pending_of(std::move(context)), [](PendingPtr p) {
+                  http::Response response;
+                  response.status = 204;
+                  p->context.send(std::move(response));
+                }));
+}
+
+}  // namespace histod::daemon::api

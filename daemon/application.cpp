@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/application.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <future>
+#include <utility>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/api/api.hpp"
+#include "daemon/jobs/runner.hpp"
+#include "daemon/node_metrics.hpp"
+#include "daemon/systemd.hpp"
+#include "daemon/worker.hpp"
+
+namespace histod::daemon {
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::seconds k_tick{1};
+constexpr std::chrono::seconds k_abort_grace{5};
+constexpr std::chrono::seconds k_worker_silence_max{5};
+constexpr std::size_t k_resident_bytes = 64u << 20;
+
+std::int64_t wall_clock_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+template <class T, class E>
+T value_or_fail(std::expected<T, E> result, const std::string& what) {
+  if (result) return std::move(*result);
+  if constexpr (std::is_same_v<E, std::error_code>)
+    throw Application::StartFailure{what + ": " + result.error().message()};
+  else if constexpr (std::is_same_v<E, std::string>)
+    throw Application::StartFailure{what + ": " + result.error()};
+  else
+    throw Application::StartFailure{what + ": " + result.error().front()};
+}
+
+Placement place_node(const Options& options) {
+  const Topology topology = value_or_fail(read_topology(), "reading the topology");
+  return place(topology,
+               {static_cast<unsigned>(options.workers), static_cast<unsigned>(options.arena_threads), options.pin});
+}
+
+std::vector<std::unique_ptr<compute::Arena>> make_arenas(const Placement& placement) {
+  std::vector<std::unique_ptr<compute::Arena>> arenas;
+  for (const ArenaPlace& arena : placement.arenas)
+    arenas.push_back(std::make_unique<compute::Arena>(compute::Arena::Options{arena.cpus, arena.threads}));
+  return arenas;
+}
+
+jobs::Engine::Options engine_options(const Options& options, std::size_t workers) {
+  jobs::Engine::Options out;
+  out.queued_max = options.max_jobs_queued;
+  out.running_max = std::max<std::size_t>(2, workers);
+  out.result_ttl = options.result_ttl;
+  out.program_version = HISTOD_VERSION;
+  return out;
+}
+
+net::http::Limits http_limits(const Options& options) {
+  net::http::Limits limits;
+  limits.connections = options.connections;
+  limits.header_timeout = options.header_timeout;
+  limits.idle_timeout = options.idle_timeout;
+  limits.stall_timeout = options.stall_timeout;
+  limits.body_rate_min_bytes_per_s = options.min_body_rate_bytes_per_s;
+  return limits;
+}
+
+Pipeline::Options pipeline_options(const Options& options, std::size_t jobs_running_max) {
+  Pipeline::Options out;
+  out.limits.pixels = options.max_pixels;
+  out.limits.dimension = static_cast<std::uint32_t>(options.max_dimension);
+  out.limits.pages = static_cast<std::uint32_t>(options.max_pages);
+  // Jobs have had their queue already: they always find a place beside the requests.
+  out.requests_max = options.max_requests_queued + jobs_running_max;
+  out.wall_time = options.job_wall_time;
+  return out;
+}
+
+Worker::Options worker_options(const Options& options, const Placement& placement, std::size_t index) {
+  Worker::Options out;
+  const std::size_t workers = placement.workers.size();
+  const std::size_t attempts = std::max<std::size_t>(2, workers);
+  out.index = static_cast<unsigned>(index);
+  out.cpu = placement.workers[index].cpu;
+  out.pool.budget_bytes = options.memory_budget_bytes / workers;
+  out.pool.resident_bytes = std::min(k_resident_bytes, out.pool.budget_bytes);
+  out.pool.numa_node = placement.workers[index].numa_node;
+  out.limits = http_limits(options);
+  out.pipeline = pipeline_options(options, attempts);
+  out.mailbox_messages = options.connections              // connections handed over and not yet adopted
+                         + options.connections            // replies of the job engine: one request a connection
+                         + out.pipeline.requests_max * 2  // returns from the arena, and room for the next
+                         + attempts * 3                   // dispatch, input, end of storing
+                         + 16;                            // drain, abort, stop, listeners
+  return out;
+}
+
+}  // namespace
+
+Application::Application(const Options& options, std::string isa, std::vector<Fallback> fallbacks)
+    : options_(options),
+      log_(options.log_level, options.log_format),
+      signals_(value_or_fail(Signals::open({SIGTERM, SIGINT, SIGHUP}), "signals")),
+      mailbox_(options.connections + 1'024),
+      auth_(value_or_fail(api::Auth::open({options.token_file, options.auth_failures_per_minute}), "--token-file")),
+      disk_(value_or_fail(jobs::open_posix_disk(options.spool_path), "--spool " + options.spool_path)),
+      spool_(*disk_, options.spool_budget_bytes),
+      engine_(engine_options(options, options.workers), spool_, log_,
+              {wall_clock_ms,
+               [this](const jobs::JobRecord& record) {
+                 Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
+                 return worker.mailbox().post([&worker, this, record] { jobs::run_attempt(worker, engine_, record); });
+               }}),
+      services_{options_, log_,          *auth_, engine_, metrics_, place_node(options), std::move(fallbacks),
+                {},       std::move(isa)} {
+  if (!options_.tls_cert_path.empty())
+    certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
+  arenas_ = make_arenas(services_.placement);
+  try {
+    start_workers();
+    note_fallbacks();
+    declare_metrics(services_);
+    if (auto started = engine_.start(); !started)
+      throw StartFailure{"--spool " + options_.spool_path + ": " + started.error().message()};
+    open_listeners();
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+Application::~Application() { end(); }
+
+void Application::end() {
+  engine_.drain();
+  engine_.stop();
+  for (const auto& worker : services_.workers) worker->stop_and_join();
+}
+
+void Application::start_workers() {
+  const Placement& placement = services_.placement;
+  for (std::size_t i = 0; i < placement.workers.size(); ++i) {
+    const auto make_handler = [this](Worker& worker) { return std::make_unique<api::Api>(services_, worker); };
+    services_.workers.push_back(std::make_unique<Worker>(worker_options(options_, placement, i),
+                                                         *arenas_[placement.arena_of(i)], make_handler));
+  }
+}
+
+void Application::note_fallbacks() {
+  for (const auto& worker : services_.workers) {
+    const WorkerSnapshot s = worker->published();
+    const auto note = [&](int error, const char* what) {
+      const auto known = [&](const Fallback& f) { return f.what == what; };
+      if (error != 0 && std::ranges::none_of(services_.fallbacks, known))
+        services_.fallbacks.push_back({what, std::system_category().message(error)});
+    };
+    note(s.pin_errno, "worker not pinned");
+    note(s.register_errno, "buffers not registered with the ring");
+    note(s.pool.numa_bind_errno, "memory not bound to its NUMA node");
+    note(s.pool.huge_errno, "no explicit huge pages");
+  }
+  for (const Fallback& fallback : services_.fallbacks)
+    log_.once(fallback.what, LogLevel::warn, "fallback", {{"what", fallback.what}, {"why", fallback.why}});
+}
+
+void Application::open_listeners() {
+  using Opened = std::expected<std::unique_ptr<net::http::Listener>, std::error_code>;
+  Worker& first = *services_.workers.front();
+  const auto on_accept = [this](int fd) { accept(fd); };
+  const auto open = [&](const std::string& what, std::move_only_function<Opened()> make) {
+    std::promise<Opened> promise;
+    auto opened = promise.get_future();
+    first.mailbox().complete([&] { promise.set_value(make()); });
+    auto listener = value_or_fail(opened.get(), "--listen " + what);
+    log_.info("listening", {{"address", what},
+                            {"port", listener->port()},
+                            {"tls", certificate_.has_value()},
+                            {"backend", net::http::io_backend()},
+                            {"workers", services_.workers.size()}});
+    listeners_.push_back(std::move(listener));
+  };
+  const auto inherited = value_or_fail(systemd::listen_fds(), "socket activation");
+  for (const int fd : inherited)
+    open("(socket activation)", [&, fd] { return net::http::Listener::adopt(first.io(), fd, on_accept); });
+  if (!inherited.empty()) return;
+  for (const ListenAddress& address : options_.listen)
+    open(address.text(),
+         [&] { return net::http::Listener::open(first.io(), address.address, address.port, on_accept); });
+}
+
+void Application::accept(int fd) {
+  // Fewest bytes in flight first: a hash of the address could put two heavy uploads on one worker.
+  const auto load = [](const std::unique_ptr<Worker>& worker) {
+    return std::pair(worker->bytes_in_flight(), worker->http_stats().connections_open.get());
+  };
+  Worker& worker = **std::ranges::min_element(services_.workers, {}, load);
+  if (worker.adopt(fd, certificate_ ? certificate_->context() : nullptr)) return;
+  log_.once("mailbox-full", LogLevel::warn, "connections are refused: the workers do not keep up");
+  ::close(fd);
+}
+
+bool Application::wait_until(Clock::time_point deadline, const std::function<bool()>& condition) {
+  while (!condition()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd waiting{mailbox_.fd(), POLLIN, 0};
+    ::poll(&waiting, 1, static_cast<int>(std::min<long long>(left, 100)));
+    mailbox_.drain();
+  }
+  return true;
+}
+
+bool Application::healthy() const {
+  return std::ranges::all_of(services_.workers, [](const std::unique_ptr<Worker>& worker) {
+    return Clock::now() - worker->published().taken < k_worker_silence_max;
+  });
+}
+
+void Application::reload_tokens() {
+  const api::Auth::PollResult tokens = auth_->poll();
+  if (tokens.poll == api::Auth::Poll::reloaded) log_.info("tokens read again", {{"tokens", tokens.tokens}});
+  for (const std::string& error : tokens.errors)
+    log_.error("the new token file is not usable, the old tokens stay", {{"error", error}});
+}
+
+void Application::tick() {
+  reload_tokens();
+  if (!certificate_) return;
+  const auto read = certificate_->poll();
+  if (!read)
+    log_.error("the new certificate is not usable, the old one stays", {{"error", read.error()}});
+  else if (*read)
+    log_.info("certificate read again");
+}
+
+int Application::run() {
+  engine_.resume();
+  services_.ready = true;
+  systemd::ready("serving");
+  log_.info("ready", {{"node", options_.node_name}, {"isa", services_.isa}, {"version", HISTOD_VERSION}});
+  const auto watchdog = systemd::watchdog_interval();
+  const auto pause =
+      watchdog ? std::min<std::chrono::microseconds>(*watchdog, k_tick) : std::chrono::microseconds(k_tick);
+  while (true) {
+    pollfd waiting{signals_.fd(), POLLIN, 0};
+    ::poll(&waiting, 1, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
+    while (const auto signal = signals_.next()) {
+      if (*signal != SIGHUP) {
+        log_.info("stopping", {{"signal", *signal}});
+        drain();
+        return 0;
+      }
+      systemd::reloading();
+      tick();
+      systemd::ready("serving");
+    }
+    tick();
+    // A worker that is stuck must not be hidden by a main thread that is not.
+    if (watchdog && healthy()) systemd::watchdog();
+  }
+}
+
+void Application::drain() {
+  systemd::stopping("draining");
+  services_.draining = true;
+  engine_.drain();
+  services_.workers.front()->mailbox().complete([this] {
+    for (const auto& listener : listeners_) listener->stop();
+  });
+  std::size_t left = services_.workers.size();
+  for (const auto& worker : services_.workers) worker->drain([this, &left] { mailbox_.complete([&left] { --left; }); });
+  const auto all_gone = [&left] { return left == 0; };
+  if (!wait_until(Clock::now() + options_.drain_timeout, all_gone)) {
+    log_.warn("connections are cut: the drain time is over", {{"workers", left}});
+    for (const auto& worker : services_.workers) worker->abort();
+    // Work that is in the arena cannot be cut; its answers go nowhere.
+    wait_until(Clock::now() + k_abort_grace + options_.job_wall_time, all_gone);
+  }
+  engine_.stop();
+  log_.info("stopped");
+}
+
+}  // namespace histod::daemon

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/jobs/engine.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include <fmt/core.h>
+#include <poll.h>
+
+#include "daemon/jobs/digest.hpp"
+
+namespace histod::daemon::jobs {
+
+namespace {
+
+constexpr std::int64_t k_tick_ms = 1'000;
+constexpr std::int64_t k_retry_ms = 50;
+
+api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value = 0,
+                     std::uint64_t limit = 0) {
+  api::Problem out;
+  out.status = status;
+  out.code = std::move(code);
+  out.detail = std::move(detail);
+  out.value = api::amount(value);
+  out.limit = api::amount(limit);
+  return out;
+}
+
+api::Problem no_such_job(const std::string& id) {
+  return problem(404, "not-found", is_ulid(id) ? "there is no job " + id : "this is not the id of a job");
+}
+
+/// What makes two requests the same: the bytes and the options.
+std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
+  std::string text = input_sha256 + "\n" + mask_sha256 + "\n";
+  for (const auto& [name, value] : job.options) text += fmt::format("{}={}\n", name, value);
+  return sha256_hex(text);
+}
+
+}  // namespace
+
+Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interfaces)
+    : options_(options),
+      spool_(spool),
+      log_(log),
+      interfaces_(std::move(interfaces)),
+      mailbox_(options.mailbox_messages) {}
+
+Engine::~Engine() {
+  if (!thread_.joinable()) return;
+  drain();
+  stop();
+}
+
+void Engine::resume() {
+  mailbox_.complete([this] { paused_ = false; });
+}
+
+DiskResult<void> Engine::start() {
+  auto scan = spool_.open();
+  if (!scan) return std::unexpected(scan.error());
+  recover(std::move(*scan));
+  publish_counts();
+  thread_ = std::thread([this] { main(); });
+  return {};
+}
+
+void Engine::drain() {
+  if (!thread_.joinable()) return;
+  mailbox_.complete([this] {
+    draining_ = true;
+    // Whoever waits learns how things stand.
+    for (auto& [id, waiter] : std::exchange(waiters_, {})) waiter.reply(find(id));
+  });
+}
+
+void Engine::stop() {
+  if (!thread_.joinable()) return;
+  mailbox_.complete([this] { stopping_ = true; });
+  thread_.join();
+}
+
+void Engine::main() {
+  while (true) {
+    pollfd waiting{mailbox_.fd(), POLLIN, 0};
+    ::poll(&waiting, 1, retry_at_ms_ > 0 ? static_cast<int>(k_retry_ms) : static_cast<int>(k_tick_ms));
+    mailbox_.drain();
+    sweep_waiters();
+    expire();
+    dispatch_some();
+    publish_counts();
+    if (stopping_ && running_.empty()) break;
+  }
+  mailbox_.drain();
+}
+
+void Engine::recover(SpoolScan scan) {
+  for (const auto& refused : scan.quarantined)
+    log_.error("a job's files are broken and were put aside", {{"job", refused.id}, {"reason", refused.reason}});
+  for (const auto& refused : scan.left_alone)
+    log_.warn("a job of a later release is left alone", {{"job", refused.id}, {"reason", refused.reason}});
+  counts_.quarantined = scan.quarantined.size();
+  for (JobRecord& record : scan.jobs) {
+    const std::string id = record.id;
+    if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = id;
+    if (!is_final(record.state)) {
+      ++counts_.recovered;
+      record.state = JobState::queued;
+      queue_.push_back(id);
+    }
+    jobs_.emplace(id, std::move(record));
+  }
+  log_.info("spool recovered",
+            {{"jobs", jobs_.size()}, {"unfinished", queue_.size()}, {"leftovers", scan.leftovers_removed}});
+}
+
+template <class T, class Op>
+void Engine::call(Reply<T> reply, Op op) {
+  struct Call {
+    Reply<T> reply;
+    Op op;
+  };
+  auto call = std::make_unique<Call>(std::move(reply), std::move(op));
+  Call* kept = call.get();
+  Mailbox::Message message = [call = std::move(call)]() mutable { call->op(call->reply); };
+  if (!mailbox_.post(std::move(message)))
+    kept->reply(std::unexpected(problem(503, "overloaded", "requests wait for the job engine",
+                                        options_.mailbox_messages, options_.mailbox_messages)));
+}
+
+void Engine::submit(NewJob job, Reply<Submitted> reply) {
+  call(std::move(reply), [this, job = std::move(job)](Reply<Submitted>& answer) { answer(submit_now(job)); });
+}
+
+std::optional<Outcome<Submitted>> Engine::replay(const std::string& key_sha256, const std::string& request) {
+  const auto known = id_by_key_.find(key_sha256);
+  if (known == id_by_key_.end()) return std::nullopt;
+  const JobRecord& record = jobs_.at(known->second);
+  if (record.request_sha256 != request)
+    return std::unexpected(problem(
+        409, "conflict", "this Idempotency-Key belongs to job " + record.id + ", whose image or options differ"));
+  ++counts_.replayed;
+  return Submitted{record, true};
+}
+
+Outcome<Submitted> Engine::submit_now(const NewJob& job) {
+  JobRecord record;
+  record.input.sha256 = sha256_hex(job.input);
+  if (!job.mask.empty()) record.input.mask_sha256 = sha256_hex(job.mask);
+  record.request_sha256 = request_sha256(job, record.input.sha256, record.input.mask_sha256);
+  if (!job.idempotency_key.empty()) {
+    record.idempotency_sha256 = sha256_hex(job.idempotency_key);
+    if (auto known = replay(record.idempotency_sha256, record.request_sha256)) return std::move(*known);
+  }
+  if (queue_.size() >= options_.queued_max)
+    return std::unexpected(problem(503, "overloaded", "jobs are waiting", queue_.size(), options_.queued_max));
+  record.created_ms = interfaces_.now_ms();
+  record.id = ulids_.next(record.created_ms);
+  record.options = job.options;
+  record.input.bytes = job.input.size();
+  record.input.mask_bytes = job.mask.size();
+  record.input.filename = job.filename;
+  record.program_version = options_.program_version;
+  const std::span<const Bytes> mask(&job.mask, job.mask.empty() ? 0 : 1);
+  if (auto made = spool_.create(record, std::span(&job.input, 1), mask); !made)
+    return std::unexpected(disk_problem(made.error(), "storing the job"));
+  ++counts_.submitted;
+  if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = record.id;
+  queue_.push_back(record.id);
+  jobs_.emplace(record.id, record);
+  return Submitted{std::move(record), false};
+}
+
+api::Problem Engine::disk_problem(std::error_code error, std::string_view doing) {
+  if (error == make_error_code(SpoolErrc::no_space) || error == std::errc::no_space_on_device) {
+    const Spool::Usage usage = spool_.usage();
+    return problem(507, "spool-full", "the spool has no room for this job: bytes used, and the budget", usage.bytes,
+                   usage.budget_bytes);
+  }
+  ++counts_.disk_errors;
+  log_.error("the spool failed", {{"doing", doing}, {"error", error.message()}});
+  return problem(500, "spool-failed", fmt::format("{} failed: {}", doing, error.message()));
+}
+
+Outcome<JobRecord> Engine::find(const std::string& id) const {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return std::unexpected(no_such_job(id));
+  return found->second;
+}
+
+void Engine::get(std::string id, Reply<JobRecord> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<JobRecord>& answer) { answer(find(id)); });
+}
+
+void Engine::list(std::size_t limit, std::optional<JobState> state, Reply<std::vector<JobRecord>> reply) {
+  call(std::move(reply), [this, limit, state](Reply<std::vector<JobRecord>>& answer) {
+    std::vector<JobRecord> out;
+    for (auto i = jobs_.rbegin(); i != jobs_.rend() && out.size() < limit; ++i)
+      if (!state || i->second.state == *state) out.push_back(i->second);
+    answer(std::move(out));
+  });
+}
+
+void Engine::wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply) {
+  call(std::move(reply), [this, id = std::move(id), at_most](Reply<JobRecord>& answer) {
+    auto found = find(id);
+    if (!found || draining_ || is_final(found->state)) return answer(std::move(found));
+    waiters_.emplace(id, Waiter{interfaces_.now_ms() + at_most.count(), std::move(answer)});
+  });
+}
+
+void Engine::read_result(std::string id, std::span<std::byte> into, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id), into](Reply<void>& answer) {
+    if (!jobs_.contains(id)) return answer(std::unexpected(no_such_job(id)));
+    if (auto read = spool_.read_result(id, into); !read)
+      return answer(std::unexpected(disk_problem(read.error(), "reading the result")));
+    answer({});
+  });
+}
+
+void Engine::remove(std::string id, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_now(id)); });
+}
+
+Outcome<void> Engine::remove_now(const std::string& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return std::unexpected(no_such_job(id));
+  if (auto removed = spool_.remove(id); !removed)
+    return std::unexpected(disk_problem(removed.error(), "removing the job"));
+  if (running_.contains(id)) removed_while_running_.insert(id);
+  if (!is_final(found->second.state)) {
+    found->second.state = JobState::cancelled;
+    answer_waiters(id);
+  }
+  forget(id);
+  return {};
+}
+
+void Engine::forget(const std::string& id) {
+  const auto found = jobs_.find(id);
+  if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
+  std::erase(queue_, id);
+  jobs_.erase(found);
+}
+
+void Engine::dispatch_some() {
+  if (paused_ || draining_ || stopping_ || interfaces_.now_ms() < retry_at_ms_) return;
+  retry_at_ms_ = 0;
+  while (!queue_.empty() && running_.size() < options_.running_max) {
+    const std::string id = queue_.front();
+    queue_.pop_front();
+    if (!begin(id)) return;
+  }
+}
+
+bool Engine::begin(const std::string& id) {
+  JobRecord& record = jobs_.at(id);
+  JobRecord next = record;
+  if (next.attempts >= options_.attempts_max) {
+    next.state = JobState::failed;
+    next.finished_ms = interfaces_.now_ms();
+    next.error = problem(500, "gave-up", "the program ended while it worked on this job, each time", next.attempts,
+                         options_.attempts_max);
+    log_.error("a job is given up", {{"job", id}, {"attempts", next.attempts}});
+  } else {
+    next.state = JobState::running;
+    next.started_ms = interfaces_.now_ms();
+    ++next.attempts;
+  }
+  // The attempt is on stable storage before it begins: a job that kills the program is counted.
+  auto stored = spool_.update(next);
+  if (!stored || (next.state == JobState::running && !interfaces_.dispatch(next))) {
+    if (!stored) static_cast<void>(disk_problem(stored.error(), "starting a job"));
+    queue_.push_front(id);
+    retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
+    return false;
+  }
+  record = std::move(next);
+  if (record.state == JobState::running) running_.insert(id);
+  answer_waiters(id);
+  return true;
+}
+
+void Engine::read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask,
+                        Reply<void> reply) {
+  mailbox_.complete([this, record, input, mask, reply = std::move(reply)]() mutable {
+    auto read = spool_.read_input(record, input);
+    if (read && !mask.empty()) read = spool_.read_mask(record, mask);
+    if (!read) return reply(std::unexpected(disk_problem(read.error(), "reading the job's image")));
+    reply({});
+  });
+}
+
+void Engine::finished(std::string id, Finished outcome, std::move_only_function<void()> stored) {
+  mailbox_.complete([this, id = std::move(id), outcome = std::move(outcome), stored = std::move(stored)]() mutable {
+    do_finished(id, std::move(outcome));
+    stored();
+  });
+}
+
+JobRecord Engine::describe(JobRecord record, const Finished& outcome) {
+  record.finished_ms = interfaces_.now_ms();
+  record.input.format = outcome.input.format;
+  record.input.width = outcome.input.width;
+  record.input.height = outcome.input.height;
+  record.planes = outcome.planes;
+  record.timing_ms = outcome.timing_ms;
+  record.error = outcome.error;
+  record.state = outcome.error ? JobState::failed : JobState::done;
+  if (!outcome.error) record.result = outcome.described;
+  return record;
+}
+
+void Engine::do_finished(const std::string& id, Finished outcome) {
+  running_.erase(id);
+  if (removed_while_running_.erase(id) > 0) return;
+  JobRecord& record = jobs_.at(id);
+  if (!outcome.error) {
+    const Bytes bytes = outcome.result;
+    if (auto stored = spool_.store_result(id, std::span(&bytes, 1)); !stored)
+      outcome.error = disk_problem(stored.error(), "storing the result");
+  }
+  JobRecord next = describe(record, outcome);
+  if (auto stored = spool_.update(next); !stored) {
+    // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
+    static_cast<void>(disk_problem(stored.error(), "storing the end of a job"));
+    record.state = JobState::queued;
+    queue_.push_back(id);
+    retry_at_ms_ = interfaces_.now_ms() + k_tick_ms;
+    return;
+  }
+  record = std::move(next);
+  if (auto dropped = spool_.remove_input(id); !dropped)
+    static_cast<void>(disk_problem(dropped.error(), "dropping a finished job's image"));
+  answer_waiters(id);
+}
+
+void Engine::yielded(std::string id) {
+  mailbox_.complete([this, id = std::move(id)] {
+    running_.erase(id);
+    if (removed_while_running_.erase(id) > 0) return;
+    JobRecord& record = jobs_.at(id);
+    record.state = JobState::queued;
+    if (record.attempts > 0) --record.attempts;
+    queue_.push_front(id);
+    retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
+  });
+}
+
+void Engine::expire() {
+  const std::int64_t oldest_ms = interfaces_.now_ms() - options_.result_ttl.count();
+  std::vector<std::string> expired;
+  for (const auto& [id, record] : jobs_) {
+    if (record.created_ms > oldest_ms) break;  // ids are by age, and nothing ends before it began
+    if (is_final(record.state) && record.finished_ms <= oldest_ms) expired.push_back(id);
+  }
+  for (const std::string& id : expired) {
+    if (auto removed = spool_.remove(id); !removed) {
+      static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
+      return;
+    }
+    ++counts_.expired;
+    forget(id);
+  }
+}
+
+void Engine::answer_waiters(const std::string& id) {
+  const JobRecord& record = jobs_.at(id);
+  if (!is_final(record.state)) return;
+  const auto [first, last] = waiters_.equal_range(id);
+  for (auto i = first; i != last; ++i) i->second.reply(record);
+  waiters_.erase(first, last);
+}
+
+void Engine::sweep_waiters() {
+  const std::int64_t now = interfaces_.now_ms();
+  for (auto i = waiters_.begin(); i != waiters_.end();) {
+    if (i->second.deadline_ms > now) {
+      ++i;
+      continue;
+    }
+    i->second.reply(jobs_.at(i->first));
+    i = waiters_.erase(i);
+  }
+}
+
+void Engine::publish_counts() {
+  Counts now = counts_;
+  for (const auto& [id, record] : jobs_) {
+    switch (record.state) {
+      case JobState::queued:
+        ++now.queued;
+        break;
+      case JobState::running:
+        ++now.running;
+        break;
+      case JobState::done:
+        ++now.done;
+        break;
+      case JobState::failed:
+        ++now.failed;
+        break;
+      case JobState::cancelled:
+        ++now.cancelled;
+        break;
+    }
+  }
+  const std::lock_guard lock(counts_mutex_);
+  published_ = now;
+}
+
+Engine::Counts Engine::counts() const {
+  const std::lock_guard lock(counts_mutex_);
+  return published_;
+}
+
+}  // namespace histod::daemon::jobs

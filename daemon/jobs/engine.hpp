@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/api/problem.hpp"
+#include "daemon/jobs/record.hpp"
+#include "daemon/jobs/spool.hpp"
+#include "daemon/jobs/ulid.hpp"
+#include "daemon/log.hpp"
+#include "daemon/mailbox.hpp"
+
+namespace histod::daemon::jobs {
+
+template <class T>
+using Outcome = std::expected<T, api::Problem>;
+/// Whoever needs it on another thread posts it there.
+template <class T>
+using Reply = std::move_only_function<void(Outcome<T>)>;
+
+struct NewJob {
+  std::map<std::string, std::string> options;
+  Bytes input;  ///< stays valid until the reply
+  Bytes mask;
+  std::string filename;
+  std::string idempotency_key;  ///< empty: none
+};
+
+struct Submitted {
+  JobRecord record;
+  bool replayed = false;  ///< the key was known: nothing new was made
+};
+
+/// What a finished attempt leaves behind.
+struct Finished {
+  std::optional<api::Problem> error;
+  Bytes result;  ///< stays valid until the reply
+  JobResult described;
+  JobInput input;  ///< format, width and height
+  std::vector<JobPlane> planes;
+  std::map<std::string, double> timing_ms;
+};
+
+/// The jobs of this node. One thread of its own owns the spool and the index, so neither has a lock; everything else
+/// talks to it through its mailbox. Every member function may be called from any thread and does not block. A reply
+/// comes exactly once, on the engine's thread; when the mailbox is full, at once with a 503 on the caller's.
+class Engine {
+ public:
+  struct Options {
+    std::size_t queued_max = 1'000;
+    std::size_t running_max = 2;     ///< at one time, over all workers
+    std::uint32_t attempts_max = 3;  ///< a job that was running when the program died this often is given up
+    std::chrono::milliseconds result_ttl{24 * 3'600'000};
+    std::size_t mailbox_messages = 16'384;
+    std::string program_version;
+  };
+  struct Interfaces {
+    std::function<std::int64_t()> now_ms;  ///< since 1970
+    /// Starts an attempt on some worker; false when none can take it now. It ends with finished() or yielded().
+    std::function<bool(const JobRecord&)> dispatch;
+  };
+  struct Counts {
+    std::uint64_t queued = 0, running = 0, done = 0, failed = 0, cancelled = 0;  ///< jobs in each state now
+    std::uint64_t submitted = 0, replayed = 0, recovered = 0, quarantined = 0, expired = 0, disk_errors = 0;
+  };
+
+  Engine(const Options& options, Spool& spool, Log& log, Interfaces interfaces);
+  ~Engine();  ///< drains and stops, if that was not done
+
+  /// Recovers what the spool holds and starts the thread, without any attempt yet. Fails when the spool cannot be read.
+  DiskResult<void> start();
+  /// From now on jobs are worked on.
+  void resume();
+  /// No new attempts from now on, and whoever waits for a job is answered; everything else goes on.
+  void drain();
+  /// After drain(): returns when the attempts under way have ended. No call may come later.
+  void stop();
+
+  void submit(NewJob job, Reply<Submitted> reply);
+  void get(std::string id, Reply<JobRecord> reply);
+  /// Newest first.
+  void list(std::size_t limit, std::optional<JobState> state, Reply<std::vector<JobRecord>> reply);
+  /// Replies when the job has ended, or at the deadline with whatever it is then.
+  void wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply);
+  void read_result(std::string id, std::span<std::byte> into, Reply<void> reply);
+  /// Cancels it if it has not ended, and removes it with all its files.
+  void remove(std::string id, Reply<void> reply);
+
+  // For the attempt that dispatch() began.
+  void read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask, Reply<void> reply);
+  void finished(std::string id, Finished outcome, std::move_only_function<void()> stored);
+  void yielded(std::string id);  ///< no memory now: try again a little later
+
+  Counts counts() const;  ///< any thread; a copy of a moment ago
+  Spool::Usage usage() const { return spool_.usage(); }
+
+ private:
+  struct Waiter {
+    std::int64_t deadline_ms;
+    Reply<JobRecord> reply;
+  };
+
+  /// Runs op(reply) on the engine's thread.
+  template <class T, class Op>
+  void call(Reply<T> reply, Op op);
+  void main();
+  void recover(SpoolScan scan);
+  Outcome<JobRecord> find(const std::string& id) const;
+  Outcome<Submitted> submit_now(const NewJob& job);
+  std::optional<Outcome<Submitted>> replay(const std::string& key_sha256, const std::string& request_sha256);
+  Outcome<void> remove_now(const std::string& id);
+  void do_finished(const std::string& id, Finished outcome);
+  JobRecord describe(JobRecord record, const Finished& outcome);
+  void dispatch_some();
+  bool begin(const std::string& id);
+  void expire();
+  void answer_waiters(const std::string& id);
+  void sweep_waiters();
+  void forget(const std::string& id);
+  void publish_counts();
+  api::Problem disk_problem(std::error_code error, std::string_view doing);
+
+  Options options_;
+  Spool& spool_;
+  Log& log_;
+  Interfaces interfaces_;
+  Mailbox mailbox_;
+  UlidSource ulids_;
+  std::map<std::string, JobRecord> jobs_;  ///< by id, which is by age
+  std::unordered_map<std::string, std::string> id_by_key_;
+  std::deque<std::string> queue_;
+  std::set<std::string> running_;
+  std::set<std::string> removed_while_running_;
+  std::multimap<std::string, Waiter> waiters_;
+  std::int64_t retry_at_ms_ = 0;  ///< after a yield: no dispatch before
+  bool paused_ = true;
+  bool draining_ = false;
+  bool stopping_ = false;
+  Counts counts_;
+  mutable std::mutex counts_mutex_;
+  Counts published_;
+  std::thread thread_;
+};
+
+}  // namespace histod::daemon::jobs

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/jobs/runner.hpp"
+
+#include <memory>
+#include <utility>
+
+#include "daemon/api/query.hpp"
+#include "daemon/api/results.hpp"
+
+namespace histod::daemon::jobs {
+
+namespace {
+
+/// Lives from dispatch to the end of storing; dies on the worker's thread, where its leases are at home.
+struct Attempt {
+  Worker& worker;
+  Engine& engine;
+  JobRecord record;
+  ImageOptions options;
+  net::Lease input, mask;
+  ImageResult result;
+
+  std::span<std::byte> input_bytes() const { return input.bytes().first(record.input.bytes); }
+  std::span<std::byte> mask_bytes() const {
+    return mask ? mask.bytes().first(record.input.mask_bytes) : std::span<std::byte>();
+  }
+};
+using AttemptPtr = std::unique_ptr<Attempt>;
+
+void store(AttemptPtr attempt, Finished outcome) {
+  Engine& engine = attempt->engine;
+  const std::string id = attempt->record.id;
+  auto stored = [attempt = std::move(attempt)]() mutable {
+    Mailbox& home = attempt->worker.mailbox();
+    home.complete([attempt = std::move(attempt)] {});
+  };
+  engine.finished(id, std::move(outcome), std::move(stored));
+}
+
+void succeed(AttemptPtr attempt, ImageResult result) {
+  namespace codec = compute::codec;
+  attempt->result = std::move(result);
+  const ImageResult& r = attempt->result;
+  Finished outcome;
+  outcome.result = r.lease.bytes().first(r.size);
+  outcome.described = {r.size, std::string(codec::media_type(r.format)), std::string(codec::name(r.format)),
+                       r.lut_digest};
+  outcome.input.format = codec::name(r.input.format);
+  outcome.input.width = r.input.pages.front().width;
+  outcome.input.height = r.input.pages.front().height;
+  outcome.planes = api::job_planes(r, attempt->options);
+  outcome.timing_ms = api::timing_ms(r.timings);
+  store(std::move(attempt), std::move(outcome));
+}
+
+void fail(AttemptPtr attempt, api::Problem problem) {
+  Finished outcome;
+  outcome.error = std::move(problem);
+  store(std::move(attempt), std::move(outcome));
+}
+
+void ended(AttemptPtr attempt, std::expected<ImageResult, ImageFailure> result) {
+  if (result) return succeed(std::move(attempt), std::move(*result));
+  if (result.error().busy) return attempt->engine.yielded(attempt->record.id);
+  fail(std::move(attempt), api::problem_of(result.error()));
+}
+
+void process(AttemptPtr attempt) {
+  Attempt& a = *attempt;
+  a.worker.pipeline().run(a.input_bytes(), a.mask_bytes(), a.options,
+                          [attempt = std::move(attempt)](std::expected<ImageResult, ImageFailure> result) mutable {
+                            ended(std::move(attempt), std::move(result));
+                          });
+}
+
+void read(AttemptPtr attempt) {
+  Attempt& a = *attempt;
+  a.engine.read_input(a.record, a.input_bytes(), a.mask_bytes(),
+                      [attempt = std::move(attempt)](Outcome<void> read) mutable {
+                        Mailbox& home = attempt->worker.mailbox();
+                        home.complete([attempt = std::move(attempt), read = std::move(read)]() mutable {
+                          if (!read) return fail(std::move(attempt), std::move(read.error()));
+                          process(std::move(attempt));
+                        });
+                      });
+}
+
+}  // namespace
+
+void run_attempt(Worker& worker, Engine& engine, const JobRecord& record) {
+  auto attempt = std::make_unique<Attempt>(worker, engine, record);
+  auto options = api::image_options(record.options);
+  if (!options) return fail(std::move(attempt), std::move(options.error()));
+  attempt->options = *options;
+  net::BufferPool& pool = worker.pool();
+  if (const std::uint64_t bytes = record.input.bytes + record.input.mask_bytes; !pool.fits_ever(bytes)) {
+    const compute::Error error{compute::make_error_code(compute::Errc::bytes_over_limit),
+                               "the image needs more memory, in bytes, than one worker has", bytes,
+                               pool.stats().budget_bytes};
+    return fail(std::move(attempt), api::problem_of({error, false}));
+  }
+  attempt->input = pool.lease(record.input.bytes);
+  if (record.input.mask_bytes > 0) attempt->mask = pool.lease(record.input.mask_bytes);
+  if (!attempt->input || (record.input.mask_bytes > 0 && !attempt->mask)) {
+    attempt.reset();
+    return engine.yielded(record.id);
+  }
+  read(std::move(attempt));
+}
+
+}  // namespace histod::daemon::jobs

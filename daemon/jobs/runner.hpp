@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/jobs/engine.hpp"
+#include "daemon/worker.hpp"
+
+namespace histod::daemon::jobs {
+
+/// One attempt at a job, on `worker`'s thread: memory for the image, its bytes from the spool, the pipeline, and the
+/// result back to the spool. Ends with engine.finished() or, when there is no memory now, engine.yielded().
+void run_attempt(Worker& worker, Engine& engine, const JobRecord& record);
+
+}  // namespace histod::daemon::jobs

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+namespace histod::daemon {
+
+/// The one way for work to cross threads: a bounded queue of closures with one reader, which sleeps on `fd()`.
+/// A closure that captures up to two pointers costs no allocation.
+class Mailbox {
+ public:
+  using Message = std::move_only_function<void()>;
+
+  /// `capacity`: how many messages may wait; the creator writes it as a sum, one line a reason.
+  explicit Mailbox(std::size_t capacity);
+  ~Mailbox();
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+
+  /// Any thread. False, and the message is left alone, when the box is full.
+  [[nodiscard]] bool post(Message&& message);
+  /// Any thread. For completions, for which room was reserved in the capacity: a full box is a bug (asserted).
+  void complete(Message&& message);
+  /// The reader's thread: runs what is waiting, in order; returns how many. Messages posted meanwhile wait.
+  std::size_t drain();
+  /// An eventfd, readable while messages wait. The reader polls it; drain() resets it.
+  int fd() const { return event_fd_; }
+
+ private:
+  bool push(Message& message);
+
+  std::mutex mutex_;
+  std::vector<Message> ring_;
+  std::size_t head_ = 0;
+  std::size_t count_ = 0;
+  int event_fd_;
+};
+
+}  // namespace histod::daemon

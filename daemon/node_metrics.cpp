@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/node_metrics.hpp"
+
+#include <string>
+
+#include "daemon/worker.hpp"
+#include "net/http/server.hpp"
+
+namespace histod::daemon {
+
+namespace {
+
+using Emit = Metrics::Emit;
+using HttpCounter = net::Counter net::http::Stats::*;
+
+Metrics::Labels worker_label(const Worker& worker) { return {{"worker", std::to_string(worker.index())}}; }
+
+/// One sample for each worker, of what its HTTP side counts.
+void http_counter(Services& s, const char* name, const char* help, HttpCounter counter) {
+  s.metrics.counter(name, help, [&s, counter](const Emit& emit) {
+    for (const auto& worker : s.workers)
+      emit(worker_label(*worker), static_cast<double>((worker->http_stats().*counter).get()));
+  });
+}
+
+/// One sample for each worker, of its latest snapshot.
+template <class Value>
+auto per_worker(Services& s, Value value) {
+  return [&s, value](const Emit& emit) {
+    for (const auto& worker : s.workers) emit(worker_label(*worker), static_cast<double>(value(worker->published())));
+  };
+}
+
+void declare_http(Services& s) {
+  using Stats = net::http::Stats;
+  http_counter(s, "histod_http_connections_opened_total", "Connections accepted.", &Stats::connections_opened);
+  http_counter(s, "histod_http_connections_refused_total", "Connections over the cap, answered 503.",
+               &Stats::connections_refused);
+  http_counter(s, "histod_http_requests_total", "Requests whose header section was read.", &Stats::requests);
+  http_counter(s, "histod_http_guard_refusals_total", "Requests that the header guard refused.",
+               &Stats::guard_refusals);
+  http_counter(s, "histod_http_received_bytes_total", "Bytes received.", &Stats::received_bytes);
+  http_counter(s, "histod_http_sent_bytes_total", "Bytes sent.", &Stats::sent_bytes);
+  http_counter(s, "histod_http_copied_bytes_total", "Payload bytes copied in user space.", &Stats::copied_bytes);
+  http_counter(s, "histod_http_memory_waits_total", "Bodies that waited for memory.", &Stats::memory_waits);
+  http_counter(s, "histod_http_accept_pauses_total", "Pauses of accepting, for want of descriptors or memory.",
+               &Stats::accept_pauses);
+  http_counter(s, "histod_tls_failures_total", "TLS handshakes that failed.", &Stats::tls_failures);
+  s.metrics.gauge("histod_http_connections_open", "Connections open now.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers)
+      emit(worker_label(*worker), static_cast<double>(worker->http_stats().connections_open.get()));
+  });
+  s.metrics.counter("histod_http_responses_total", "Responses by class of status.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const Stats& stats = worker->http_stats();
+      const std::string index = std::to_string(worker->index());
+      emit({{"worker", index}, {"class", "2xx"}}, static_cast<double>(stats.responses_2xx.get()));
+      emit({{"worker", index}, {"class", "4xx"}}, static_cast<double>(stats.responses_4xx.get()));
+      emit({{"worker", index}, {"class", "5xx"}}, static_cast<double>(stats.responses_5xx.get()));
+    }
+  });
+  s.metrics.counter("histod_http_timeouts_total", "Connections ended for slowness, by phase.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const Stats& stats = worker->http_stats();
+      const std::string index = std::to_string(worker->index());
+      emit({{"worker", index}, {"phase", "header"}}, static_cast<double>(stats.timeouts_header.get()));
+      emit({{"worker", index}, {"phase", "body"}}, static_cast<double>(stats.timeouts_body.get()));
+      emit({{"worker", index}, {"phase", "write"}}, static_cast<double>(stats.timeouts_write.get()));
+    }
+  });
+}
+
+void declare_images(Services& s) {
+  Metrics& m = s.metrics;
+  m.counter("histod_images_total", "Images processed.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.images; }));
+  m.counter("histod_image_failures_total", "Images refused for what they are.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.failures; }));
+  m.counter("histod_images_busy_total", "Images refused for want of room or memory.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.busy; }));
+  m.counter("histod_pixels_total", "Pixels processed.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.pixels; }));
+  m.counter("histod_image_seconds_total", "Time spent on images, by step.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const Timings spent = worker->published().pipeline.spent;
+      const auto step = [&](const char* name, std::uint64_t ns) {
+        emit({{"worker", std::to_string(worker->index())}, {"step", name}}, static_cast<double>(ns) / 1e9);
+      };
+      step("wait", spent.wait_ns);
+      step("decode", spent.decode_ns);
+      step("histogram", spent.count_ns);
+      step("lut", spent.rule_ns);
+      step("apply", spent.apply_ns);
+      step("encode", spent.encode_ns);
+    }
+  });
+  m.gauge("histod_pool_leased_bytes", "Bytes of the pool that are leased.",
+          per_worker(s, [](const WorkerSnapshot& w) { return w.pool.leased_bytes; }));
+  m.gauge("histod_pool_budget_bytes", "Bytes that may be leased at one time.",
+          per_worker(s, [](const WorkerSnapshot& w) { return w.pool.budget_bytes; }));
+  m.counter("histod_pool_refusals_total", "Leases that did not fit.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pool.refusals; }));
+}
+
+void declare_jobs(Services& s) {
+  Metrics& m = s.metrics;
+  m.gauge("histod_jobs", "Jobs by state.", [&s](const Emit& emit) {
+    const auto counts = s.engine.counts();
+    emit({{"state", "queued"}}, static_cast<double>(counts.queued));
+    emit({{"state", "running"}}, static_cast<double>(counts.running));
+    emit({{"state", "done"}}, static_cast<double>(counts.done));
+    emit({{"state", "failed"}}, static_cast<double>(counts.failed));
+  });
+  const auto count = [&s](std::uint64_t jobs::Engine::Counts::* which) {
+    return [&s, which] { return static_cast<double>(s.engine.counts().*which); };
+  };
+  using Counts = jobs::Engine::Counts;
+  m.counter("histod_jobs_submitted_total", "Jobs accepted.", std::function<double()>(count(&Counts::submitted)));
+  m.counter("histod_jobs_replayed_total", "Submissions answered with an earlier job.",
+            std::function<double()>(count(&Counts::replayed)));
+  m.counter("histod_jobs_expired_total", "Jobs removed at the end of their time.",
+            std::function<double()>(count(&Counts::expired)));
+  m.counter("histod_spool_errors_total", "Failures of the spool's disk.",
+            std::function<double()>(count(&Counts::disk_errors)));
+  m.gauge("histod_spool_bytes", "Bytes in the spool.",
+          std::function<double()>([&s] { return static_cast<double>(s.engine.usage().bytes); }));
+  m.gauge("histod_spool_budget_bytes", "Bytes that the spool may hold.",
+          std::function<double()>([&s] { return static_cast<double>(s.engine.usage().budget_bytes); }));
+}
+
+void declare_node(Services& s) {
+  Metrics& m = s.metrics;
+  m.gauge("histod_info", "Always 1; the labels say what runs.", [&s](const Emit& emit) {
+    emit({{"version", HISTOD_VERSION},
+          {"backend", net::http::io_backend()},
+          {"isa", s.isa},
+          {"node", s.options.node_name}},
+         1);
+  });
+  m.gauge("histod_fallback", "1 for each thing that runs in another way than it should.", [&s](const Emit& emit) {
+    for (const Fallback& fallback : s.fallbacks) emit({{"what", fallback.what}}, 1);
+  });
+  m.gauge("histod_ready", "1 when the node takes work.",
+          std::function<double()>([&s] { return s.ready && !s.draining ? 1.0 : 0.0; }));
+  m.gauge("histod_uptime_seconds", "Time since the start.", std::function<double()>([&s] {
+            return std::chrono::duration<double>(std::chrono::steady_clock::now() - s.started).count();
+          }));
+  m.counter("histod_auth_checks_total", "Authorisations by outcome.", [&s](const Emit& emit) {
+    const auto counts = s.auth.counts();
+    emit({{"outcome", "granted"}}, static_cast<double>(counts.granted));
+    emit({{"outcome", "missing"}}, static_cast<double>(counts.missing));
+    emit({{"outcome", "wrong"}}, static_cast<double>(counts.wrong));
+    emit({{"outcome", "forbidden"}}, static_cast<double>(counts.forbidden));
+    emit({{"outcome", "limited"}}, static_cast<double>(counts.limited));
+  });
+}
+
+}  // namespace
+
+void declare_metrics(Services& services) {
+  declare_node(services);
+  declare_http(services);
+  declare_images(services);
+  declare_jobs(services);
+}
+
+}  // namespace histod::daemon

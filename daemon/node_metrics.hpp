@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/services.hpp"
+
+namespace histod::daemon {
+
+/// Declares every metric of the node. `services` outlives services.metrics' use.
+void declare_metrics(Services& services);
+
+}  // namespace histod::daemon

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/pipeline.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "daemon/jobs/digest.hpp"
+
+namespace histod::daemon {
+
+namespace codec = compute::codec;
+using compute::Errc;
+using compute::Error;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+std::uint64_t elapsed_ns(Clock::time_point since) {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - since).count());
+}
+
+/// Luma of a JPEG is its own Y plane, as long as the result is a JPEG that keeps the input's tables (or no image at
+/// all).
+codec::DecodeOptions decode_options(const ImageOptions& options) {
+  const bool as_jpeg = options.histogram_only || !options.format || *options.format == codec::FileFormat::jpeg;
+  return {.jpeg_luma_plane = options.equalize.color == compute::Color::luma && as_jpeg && !options.quality};
+}
+
+/// The views that decode() will give, with the formats that equalize() will leave: what the encoder is going to see.
+std::vector<compute::ImageView> planned_views(const codec::FileInfo& info, const ImageOptions& options) {
+  std::vector<compute::ImageView> views;
+  for (const codec::PageInfo& page : info.pages) {
+    compute::PixelFormat format = page.format;
+    if (options.equalize.color == compute::Color::gray && format.colors == 3) format.colors = 1;
+    views.push_back({nullptr, page.width, page.height, page.width * format.bytes_per_pixel(), format});
+  }
+  return views;
+}
+
+codec::FileFormat result_format(const codec::FileInfo& info, const ImageOptions& options) {
+  if (options.format) return *options.format;
+  const bool made_gray = options.equalize.color == compute::Color::gray;
+  return info.format == codec::FileFormat::ppm && made_gray ? codec::FileFormat::pgm : info.format;
+}
+
+std::string lut_digest(const compute::EqualizeReport& report) {
+  jobs::Sha256 digest;
+  for (const compute::PlaneReport& plane : report.planes) digest.update(compute::canonical_bytes(plane.lut));
+  return "sha-256=" + jobs::hex(digest.finish());
+}
+
+}  // namespace
+
+struct Pipeline::Task {
+  std::span<const std::byte> file;
+  std::span<const std::byte> mask;
+  ImageOptions options;
+  codec::Limits limits;
+  compute::Arena* arena;
+  Done done;
+  Clock::time_point created = Clock::now();
+  Clock::time_point wall_deadline, memory_deadline;
+
+  codec::FileInfo mask_info;
+  std::size_t output_bytes = 0;
+  net::Lease pixels, mask_pixels, scratch;
+  ImageResult result;
+  std::optional<Error> error;
+  bool busy = false;
+
+  void probe_step();
+  void process_step();
+  std::size_t bytes_needed() const;
+
+ private:
+  bool keep(compute::Result<void> outcome);
+  compute::Result<void> probe_file();
+  compute::Result<void> probe_mask();
+  compute::Result<void> check_time() const;
+  compute::Result<codec::Image> decode_pages();
+  compute::Result<void> equalize_pages(codec::Image& image);
+  compute::Result<void> encode_pages(const codec::Image& image);
+};
+
+bool Pipeline::Task::keep(compute::Result<void> outcome) {
+  if (!outcome) error = std::move(outcome.error());
+  return outcome.has_value();
+}
+
+void Pipeline::Task::probe_step() {
+  if (keep(probe_file()) && !mask.empty()) keep(probe_mask());
+}
+
+compute::Result<void> Pipeline::Task::probe_file() {
+  auto info = codec::probe(file, limits, decode_options(options));
+  if (!info) return std::unexpected(std::move(info.error()));
+  result.input = std::move(*info);
+  result.format = result_format(result.input, options);
+  if (options.histogram_only) return {};
+  const codec::Image planned{result.input, file, planned_views(result.input, options)};
+  if (auto fits = codec::check_encodable(result.input, planned.pages, result.format); !fits) return fits;
+  output_bytes = codec::encoded_bytes_max(planned, {result.format, options.quality});
+  return {};
+}
+
+compute::Result<void> Pipeline::Task::probe_mask() {
+  auto info = codec::probe(mask, limits);
+  if (!info)
+    return std::unexpected(
+        Error{info.error().code, "mask: " + info.error().detail, info.error().value, info.error().limit});
+  mask_info = std::move(*info);
+  const codec::PageInfo& page = mask_info.pages.front();
+  if (mask_info.pages.size() != 1 || page.format != compute::PixelFormat{})
+    return compute::fail(Errc::bad_option, "the mask must be one 8-bit gray page without alpha");
+  for (const codec::PageInfo& target : result.input.pages) {
+    if (target.role == codec::PageRole::image && (target.width != page.width || target.height != page.height))
+      return compute::fail(Errc::bad_option,
+                           "the mask must be as wide and as high as the image: its pixels, and the image's",
+                           std::uint64_t{page.width} * page.height, std::uint64_t{target.width} * target.height);
+  }
+  return {};
+}
+
+compute::Result<void> Pipeline::Task::check_time() const {
+  if (Clock::now() < wall_deadline) return {};
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(wall_deadline - created).count();
+  return compute::fail(Errc::bytes_over_limit, "the image took longer than the wall time of one image, in ms",
+                       elapsed_ns(created) / 1'000'000, static_cast<std::uint64_t>(limit));
+}
+
+std::size_t Pipeline::Task::bytes_needed() const {
+  return result.input.pixel_bytes + mask_info.pixel_bytes + result.input.scratch_bytes + output_bytes;
+}
+
+void Pipeline::Task::process_step() {
+  auto image = decode_pages();
+  if (!image) {
+    error = std::move(image.error());
+    return;
+  }
+  if (!keep(check_time()) || !keep(equalize_pages(*image))) return;
+  result.lut_digest = lut_digest(result.report);
+  if (options.histogram_only || !keep(check_time())) return;
+  keep(encode_pages(*image));
+}
+
+compute::Result<codec::Image> Pipeline::Task::decode_pages() {
+  const auto started = Clock::now();
+  auto image = codec::decode(file, result.input, pixels.bytes(), limits, *arena);
+  if (image && !mask.empty()) {
+    auto decoded = codec::decode(mask, mask_info, mask_pixels.bytes(), limits, *arena);
+    if (!decoded) return std::unexpected(std::move(decoded.error()));
+  }
+  result.timings.decode_ns = elapsed_ns(started);
+  return image;
+}
+
+compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
+  std::vector<compute::EqualizePage> pages;
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < image.pages.size(); ++i) {
+    const codec::PageInfo& page = result.input.pages[i];
+    // A transparency mask is no brightness: it stays as it is.
+    if (page.role == codec::PageRole::mask) continue;
+    const bool counted = page.role == codec::PageRole::image;
+    const auto nodata = options.nodata_none ? std::nullopt : options.nodata ? options.nodata : page.nodata;
+    std::span<const std::byte> allowed;
+    if (!mask.empty() && counted) allowed = mask_pixels.bytes().first(page.width * std::size_t{page.height});
+    pages.push_back({image.pages[i], page.levels, nodata, allowed, counted});
+    indices.push_back(i);
+  }
+  auto report = options.histogram_only ? compute::analyze(pages, options.equalize, *arena)
+                                       : compute::equalize(pages, options.equalize, *arena);
+  if (!report) return std::unexpected(std::move(report.error()));
+  result.report = std::move(*report);
+  for (std::size_t i = 0; i < indices.size(); ++i) image.pages[indices[i]] = pages[i].image;
+  result.timings.count_ns = result.report.count_ns;
+  result.timings.rule_ns = result.report.rule_ns;
+  result.timings.apply_ns = result.report.apply_ns;
+  return {};
+}
+
+compute::Result<void> Pipeline::Task::encode_pages(const codec::Image& image) {
+  const auto started = Clock::now();
+  auto size = codec::encode(image, {result.format, options.quality}, result.lease.bytes(), *arena);
+  if (!size) return std::unexpected(std::move(size.error()));
+  result.size = *size;
+  result.timings.encode_ns = elapsed_ns(started);
+  return {};
+}
+
+Pipeline::Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox)
+    : options_(options), pool_(pool), arena_(arena), mailbox_(mailbox) {}
+
+Pipeline::~Pipeline() { assert(in_hand_ == 0); }
+
+void Pipeline::run(std::span<const std::byte> file, std::span<const std::byte> mask, const ImageOptions& options,
+                   Done done) {
+  if (in_hand_ >= options_.requests_max) {
+    ++stats_.busy;
+    done(std::unexpected(ImageFailure{
+        {compute::make_error_code(Errc::bytes_over_limit), "images in hand", in_hand_, options_.requests_max}, true}));
+    return;
+  }
+  ++in_hand_;
+  auto task = std::make_unique<Task>(file, mask, options, options_.limits, &arena_, std::move(done));
+  task->wall_deadline = task->created + options_.wall_time;
+  probe(std::move(task));
+}
+
+void Pipeline::in_arena(std::unique_ptr<Task> task, void (*step)(Task&),
+                        void (Pipeline::*next)(std::unique_ptr<Task>)) {
+  arena_.enqueue([this, task = std::move(task), step, next]() mutable {
+    step(*task);
+    mailbox_.complete([this, task = std::move(task), next]() mutable { (this->*next)(std::move(task)); });
+  });
+}
+
+void Pipeline::probe(std::unique_ptr<Task> task) {
+  in_arena(std::move(task), [](Task& t) { t.probe_step(); }, &Pipeline::reserve);
+}
+
+void Pipeline::reserve(std::unique_ptr<Task> task) {
+  if (task->error) return finish(std::move(task));
+  const std::size_t bytes = task->file.size() + task->mask.size() + task->bytes_needed();
+  if (!pool_.fits_ever(bytes)) {
+    task->error = Error{compute::make_error_code(Errc::bytes_over_limit),
+                        "the image and its result need more memory, in bytes, than one worker has", bytes,
+                        pool_.stats().budget_bytes};
+    return finish(std::move(task));
+  }
+  task->memory_deadline = Clock::now() + options_.memory_wait;
+  // Those who came first are served first.
+  if (waiting_.empty() && try_reserve(*task)) return process(std::move(task));
+  ++stats_.memory_waits;
+  waiting_.push_back(std::move(task));
+}
+
+bool Pipeline::try_reserve(Task& task) {
+  const auto take = [this](net::Lease& lease, std::size_t bytes) {
+    if (bytes > 0) lease = pool_.lease(bytes);
+    return bytes == 0 || lease;
+  };
+  if (take(task.pixels, task.result.input.pixel_bytes) && take(task.mask_pixels, task.mask_info.pixel_bytes) &&
+      take(task.result.lease, task.output_bytes) && take(task.scratch, task.result.input.scratch_bytes))
+    return true;
+  for (net::Lease* lease : {&task.pixels, &task.mask_pixels, &task.result.lease, &task.scratch}) lease->reset();
+  return false;
+}
+
+void Pipeline::process(std::unique_ptr<Task> task) {
+  task->result.timings.wait_ns = elapsed_ns(task->created);
+  in_arena(std::move(task), [](Task& t) { t.process_step(); }, &Pipeline::finish);
+}
+
+void Pipeline::finish(std::unique_ptr<Task> task) {
+  --in_hand_;
+  Done done = std::move(task->done);
+  if (task->error) {
+    ++(task->busy ? stats_.busy : stats_.failures);
+    ImageFailure failure{std::move(*task->error), task->busy};
+    task.reset();
+    done(std::unexpected(std::move(failure)));
+  } else {
+    ImageResult result = std::move(task->result);
+    task.reset();
+    if (result.lease) result.lease.shrink(result.size);
+    ++stats_.images;
+    for (const codec::PageInfo& page : result.input.pages) stats_.pixels += std::uint64_t{page.width} * page.height;
+    stats_.spent.wait_ns += result.timings.wait_ns;
+    stats_.spent.decode_ns += result.timings.decode_ns;
+    stats_.spent.count_ns += result.timings.count_ns;
+    stats_.spent.rule_ns += result.timings.rule_ns;
+    stats_.spent.apply_ns += result.timings.apply_ns;
+    stats_.spent.encode_ns += result.timings.encode_ns;
+    done(std::move(result));
+  }
+  poll();
+}
+
+void Pipeline::poll() {
+  while (!waiting_.empty()) {
+    std::unique_ptr<Task> task = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (try_reserve(*task)) {
+      process(std::move(task));
+    } else if (Clock::now() >= task->memory_deadline) {
+      task->busy = true;
+      task->error = Error{compute::make_error_code(Errc::bytes_over_limit), "no memory came free in time, in bytes",
+                          task->bytes_needed(), pool_.stats().budget_bytes};
+      finish(std::move(task));
+    } else {
+      waiting_.push_front(std::move(task));
+      return;
+    }
+  }
+}
+
+}  // namespace histod::daemon

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compute/arena.hpp"
+#include "compute/codec/codec.hpp"
+#include "compute/equalize.hpp"
+#include "daemon/mailbox.hpp"
+#include "net/buffer_pool.hpp"
+
+namespace histod::daemon {
+
+/// What a caller wants done with one image.
+struct ImageOptions {
+  compute::EqualizeOptions equalize;
+  std::optional<compute::codec::FileFormat> format;  ///< of the result; empty: as the input
+  std::optional<int> quality;
+  std::optional<double> nodata;  ///< replaces the file's own
+  bool nodata_none = false;      ///< ignores the file's own
+  bool histogram_only = false;   ///< no result image
+};
+
+/// Wall time of each step.
+struct Timings {
+  std::uint64_t receive_ns = 0, wait_ns = 0, decode_ns = 0, count_ns = 0, rule_ns = 0, apply_ns = 0, encode_ns = 0;
+  std::uint64_t total_ns() const {
+    return receive_ns + wait_ns + decode_ns + count_ns + rule_ns + apply_ns + encode_ns;
+  }
+};
+
+/// What came of it. `lease` holds the encoded image.
+struct ImageResult {
+  compute::codec::FileInfo input;
+  compute::codec::FileFormat format = compute::codec::FileFormat::png;
+  compute::EqualizeReport report;
+  std::string lut_digest;  ///< "sha-256=<hex>" over the canonical bytes of all tables, in order
+  net::Lease lease;
+  std::size_t size = 0;
+  Timings timings;
+};
+
+/// Why there is no result. `busy`: not the image's fault, try again later.
+struct ImageFailure {
+  compute::Error error;
+  bool busy = false;
+};
+
+/// The way of the data on one worker: probe -> lease -> decode -> count -> rule -> apply -> encode. The worker's thread
+/// takes and returns leases; everything that touches pixels runs in the node's arena and comes back by the mailbox.
+class Pipeline {
+ public:
+  struct Options {
+    compute::codec::Limits limits;
+    std::size_t requests_max = 256;                ///< images in hand; past it: busy
+    std::chrono::milliseconds memory_wait{2'000};  ///< how long an image waits for memory before it is refused
+    std::chrono::milliseconds wall_time{120'000};  ///< checked between the steps of one image
+  };
+  struct Stats {
+    std::uint64_t images = 0, failures = 0, busy = 0, memory_waits = 0;
+    std::uint64_t pixels = 0;
+    Timings spent;
+  };
+  using Done = std::move_only_function<void(std::expected<ImageResult, ImageFailure>)>;
+
+  Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox);
+  ~Pipeline();  ///< nothing may be in hand
+
+  /// `file` and `mask` stay valid until `done` is called, on this thread, perhaps before run() returns.
+  void run(std::span<const std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done);
+  /// Called now and then by the worker: gives memory to those who wait, refuses those who waited too long.
+  void poll();
+  const Stats& stats() const { return stats_; }
+  std::size_t in_hand() const { return in_hand_; }
+
+ private:
+  struct Task;
+  void probe(std::unique_ptr<Task> task);
+  void reserve(std::unique_ptr<Task> task);
+  bool try_reserve(Task& task);
+  void process(std::unique_ptr<Task> task);
+  void finish(std::unique_ptr<Task> task);
+  /// Runs step(task) in the arena, then `next` on this thread.
+  void in_arena(std::unique_ptr<Task> task, void (*step)(Task&), void (Pipeline::*next)(std::unique_ptr<Task>));
+
+  Options options_;
+  net::BufferPool& pool_;
+  compute::Arena& arena_;
+  Mailbox& mailbox_;
+  Stats stats_;
+  std::size_t in_hand_ = 0;
+  std::deque<std::unique_ptr<Task>> waiting_;  ///< for memory; bounded by requests_max
+};
+
+}  // namespace histod::daemon

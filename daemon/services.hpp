@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/api/auth.hpp"
+#include "daemon/jobs/engine.hpp"
+#include "daemon/log.hpp"
+#include "daemon/metrics.hpp"
+#include "daemon/options.hpp"
+#include "daemon/topology.hpp"
+
+namespace histod::daemon {
+
+class Worker;
+
+/// A thing that runs in another way than it should, and why: logged once, a metric, and on the page.
+struct Fallback {
+  std::string what;
+  std::string why;
+};
+
+/// What all workers' handlers share. Owned by the application, which outlives them; constant once they run, but for
+/// what says otherwise.
+struct Services {
+  const Options& options;
+  Log& log;
+  api::Auth& auth;
+  jobs::Engine& engine;
+  Metrics& metrics;
+  Placement placement;
+  std::vector<Fallback> fallbacks;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::string isa;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::atomic<bool> ready{false};
+  std::atomic<bool> draining{false};
+};
+
+}  // namespace histod::daemon
