@@ -52,6 +52,8 @@ struct ArenaPlace {
 struct Placement {
   std::vector<WorkerPlace> workers;
   std::vector<ArenaPlace> arenas;
+  /// Index of the arena that serves this worker.
+  std::size_t arena_of(std::size_t worker) const { return workers[worker].arena; }
 };
 
 /// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them
