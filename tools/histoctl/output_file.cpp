@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,8 +99,12 @@ Result<std::string> read_standard_input() {
   std::string data;
   char buffer[64 << 10];
   for (;;) {
-    const ssize_t got = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    // A signal between a check and the read would be missed by the read alone; the poll sees it.
+    pollfd ready[] = {{STDIN_FILENO, POLLIN, 0}, {wake_fd(), POLLIN, 0}};
+    ::poll(ready, 2, -1);
     if (interrupted()) return fail(Exit::interrupted, "interrupted");
+    if (ready[0].revents == 0) continue;
+    const ssize_t got = ::read(STDIN_FILENO, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail(Exit::some_failed, fmt::format("cannot read: {}", std::strerror(errno)));
     if (got == 0) return data;
