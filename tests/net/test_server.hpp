@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "net/buffer_pool.hpp"
+#include "net/http/server.hpp"
+#include "net/stats.hpp"
+
+namespace histod::test {
+
+/// Answers by path: /echo the body, /hello a greeting, /later when the test says so, /drop never, /leased and /static
+/// other kinds of bodies, /nobody admits no body, /denied refuses with 401, /empty 204. Anything else: 404.
+class TestHandler final : public net::http::Handler {
+ public:
+  explicit TestHandler(net::BufferPool& pool) : pool_(pool) {}
+
+  std::expected<net::http::BodyAdmission, net::http::Response> admit(const net::http::RequestHead& head) override;
+  void handle(net::http::Request request, net::http::Responder responder) override;
+  net::http::Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
+                              std::uint64_t limit, const net::http::RequestHead* head) override;
+
+  struct Pending {
+    net::http::Request request;
+    net::http::Responder responder;
+  };
+
+  std::uint64_t body_bytes_max = 64u << 20;
+  std::vector<Pending> pending;       ///< requests to /later; touched on the loop's thread only
+  std::function<void()> on_pending;   ///< called on the loop's thread
+  std::vector<std::string> admitted;  ///< "METHOD target" in order; touched on the loop's thread only
+  std::string last_peer;
+  bool last_body_in_lease = true;
+
+ private:
+  void answer(net::http::Request request, net::http::Responder responder);
+
+  net::BufferPool& pool_;
+};
+
+struct TestServerOptions {
+  net::http::Limits limits;
+  net::BufferPool::Options pool{.budget_bytes = 256u << 20, .resident_bytes = 4u << 20};
+  std::shared_ptr<boost::asio::ssl::context> tls;
+  std::string address = "127.0.0.1";
+};
+
+/// A real server on a free port, its event loop on a thread of its own. The destructor drains it, then aborts what is
+/// left, and asserts (through the pool) that all memory came home.
+class TestServer {
+ public:
+  explicit TestServer(TestServerOptions options = {});
+  ~TestServer();
+
+  std::uint16_t port() const { return port_; }
+  const net::http::Stats& stats() const { return stats_; }
+  net::http::Server& server() { return *server_; }
+  net::BufferPool& pool() { return *pool_; }
+  TestHandler& handler() { return *handler_; }
+  net::http::Listener& listener() { return *listener_; }
+  boost::asio::io_context& io() { return io_; }
+  /// Runs on the loop's thread and waits for the end.
+  void on_loop(std::function<void()> work);
+  /// Waits until `condition`, looked at on the loop's thread, holds; false after ten seconds.
+  bool eventually(std::function<bool()> condition);
+  /// Waits until that many requests are pending at /later.
+  bool wait_pending(std::size_t count);
+  void answer_pending(std::string body);
+  void start_drain();
+  bool wait_drained();
+
+ private:
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
+  net::http::Stats stats_;
+  std::unique_ptr<net::BufferPool> pool_;
+  std::unique_ptr<TestHandler> handler_;
+  std::unique_ptr<net::http::Server> server_;
+  std::unique_ptr<net::http::Listener> listener_;
+  std::uint16_t port_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool drained_ = false;
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+}  // namespace histod::test
