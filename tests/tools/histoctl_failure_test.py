@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What histoctl does when things go wrong: exit codes, one line for each failure, and when it tries again."""
+import subprocess
 import unittest
 
 import stub_server
@@ -140,6 +141,32 @@ class RetryTest(HistoctlTest):
         self.server.plans.extend([{"status": 422, "code": "broken-image", "detail": "the file ends early"}])
         self.run_ctl("equalize", "in.pgm", "-o", "out.pgm", expect=1)
         self.assertEqual(len(self.server.log), 1)
+
+
+class TlsTest(HistoctlTest):
+    def setUp(self):
+        super().setUp()
+        self.certificate = self.folder / "both.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=stub", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-keyout",
+                        self.certificate, "-out", self.folder / "cert.pem"], check=True, capture_output=True)
+        with open(self.certificate, "a", encoding="ascii") as file:
+            file.write((self.folder / "cert.pem").read_text())
+        self.tls = stub_server.StubServer(self.certificate)
+        self.addCleanup(self.tls.stop)
+
+    def test_unknown_certificate_is_refused(self):
+        done = self.run_ctl("status", "--server", self.tls.url, expect=3)
+        self.assert_one_line(done, f"cannot reach {self.tls.url}", "certificate")
+        self.assertEqual(self.tls.log, [], "the token was sent to a stranger")
+
+    def test_cacert(self):
+        self.run_ctl("status", "--server", self.tls.url, "--cacert", self.folder / "cert.pem")
+        (self.home / ".config").mkdir()
+        (self.home / ".config/histoctl.toml").write_text(
+            f'server = "{self.tls.url}"\ncacert = "{self.folder}/cert.pem"\n')
+        self.run_ctl("status", env=self.environment(HISTOCTL_SERVER=None))
+        self.assertEqual(len(self.tls.log), 4)
 
 
 if __name__ == "__main__":

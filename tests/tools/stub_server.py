@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import socket
+import ssl
 import threading
 import urllib.parse
 
@@ -337,8 +338,15 @@ class StubServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self):
+    def __init__(self, certificate=None):
+        """`certificate`: a PEM file with key and certificate makes it https."""
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.scheme = "https"
         self.description = load_description()
         self.body_bytes_max = BODY_BYTES_MAX
         self.ready = True
@@ -353,7 +361,7 @@ class StubServer(http.server.ThreadingHTTPServer):
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address):
         pass  # a client that goes away is a test's intention

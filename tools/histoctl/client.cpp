@@ -24,6 +24,8 @@ struct Timer {
 }  // namespace
 
 struct Client::State {
+  explicit State(const Settings& all_settings) : settings(all_settings) {}
+
   const Settings& settings;
   CURLM* multi = nullptr;
   std::map<Transfer*, std::unique_ptr<Transfer>> transfers;  ///< under way, and waiting for their next try
@@ -91,9 +93,7 @@ std::chrono::milliseconds Client::State::poll_time() const {
   return std::max(left, std::chrono::milliseconds(0));
 }
 
-Client::Client(const Settings& settings)
-    : state_(new State{
-          .settings = settings, .multi = nullptr, .transfers = {}, .timers = {}, .tick = {}, .next_tick = {}}) {
+Client::Client(const Settings& settings) : state_(std::make_unique<State>(settings)) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   state_->multi = curl_multi_init();
   assert(state_->multi != nullptr);
