@@ -35,10 +35,10 @@ export function Actions({ input, options, result, busy }: Props) {
   return (
     <div class="actions">
       {ready
-        ? <a class="button primary" href={url} download={result.filename}>Download result</a>
-        : <button type="button" class="primary" disabled>Download result</button>}
-      <p class="help file-name">{ready ? `${result.filename}, ${bytes_text(result.blob.size)}` : '\u00a0'}</p>
+        ? <a class="button primary" href={url} download={result.filename}>Download</a>
+        : <button type="button" class="primary" disabled>Download</button>}
       {valid ? <CopyButton text={command} label="Copy curl command" /> : <button type="button" disabled>Copy curl command</button>}
+      <p class="help file-name">{ready ? `${result.filename}, ${bytes_text(result.blob.size)}` : '\u00a0'}</p>
     </div>
   );
 }

@@ -41,15 +41,16 @@ interface FieldProps extends Props {
   name: 'clip' | 'tiles' | 'quality';
   label: string;
   help: string;
+  enabled: boolean;  // a field that is not used stays in its place, greyed out: nothing jumps
 }
 
-function Field({ name, label, help, options, on_change }: FieldProps) {
+function Field({ name, label, help, enabled, options, on_change }: FieldProps) {
   const error = option_errors(options)[name];
   return (
     <div class="field">
       <label for={name}>{label}</label>
       <input id={name} type="text" inputMode={name === 'tiles' ? 'text' : 'decimal'} value={options[name]} autocomplete="off"
-        placeholder={name === 'quality' ? 'auto' : ''} aria-describedby={`${name}-help`} aria-invalid={Boolean(error)}
+        placeholder={name === 'quality' ? 'auto' : ''} disabled={!enabled} aria-describedby={`${name}-help`} aria-invalid={Boolean(error)}
         onInput={(event) => on_change(with_option(options, name, event.currentTarget.value))} />
       <p id={`${name}-help`} class={error ? 'field-error' : 'help'}>{error ?? help}</p>
     </div>
@@ -58,19 +59,18 @@ function Field({ name, label, help, options, on_change }: FieldProps) {
 
 function OutputFormat({ options, on_change }: Props) {
   return (
-    <>
+    <div class="field-row wide-first">
       <div class="field">
         <label for="format">Output format</label>
         <select id="format" value={options.format} aria-describedby="format-help"
           onChange={(event) => on_change(with_option(options, 'format', event.currentTarget.value))}>
           {k_formats.map((format) => <option key={format.value} value={format.value}>{format.label}</option>)}
         </select>
-        <p id="format-help" class="help">{k_formats.find((format) => format.value === options.format)?.help}</p>
+        <p id="format-help" class="help two-lines">{k_formats.find((format) => format.value === options.format)?.help}</p>
       </div>
-      {options.format === 'jpeg' && (
-        <Field name="quality" label="Quality" help="1 to 100; empty keeps a JPEG’s own." options={options} on_change={on_change} />
-      )}
-    </>
+      <Field name="quality" label="Quality" help="JPEG: 1 to 100" enabled={options.format === 'jpeg'} options={options}
+        on_change={on_change} />
+    </div>
   );
 }
 
@@ -79,12 +79,12 @@ export function Controls({ options, on_change }: Props) {
   return (
     <form class="controls" aria-label="How to equalize" onSubmit={(event) => event.preventDefault()}>
       <Pills name="method" legend="Method" choices={k_methods} value={options.method} on_pick={pick('method')} />
-      {options.method === 'clahe' && (
-        <div class="field-row">
-          <Field name="clip" label="Clip limit" help="0 to 1000; more is stronger." options={options} on_change={on_change} />
-          <Field name="tiles" label="Tiles" help="Across x down." options={options} on_change={on_change} />
-        </div>
-      )}
+      <div class="field-row">
+        <Field name="clip" label="Clip limit" help="CLAHE: more is stronger" enabled={options.method === 'clahe'}
+          options={options} on_change={on_change} />
+        <Field name="tiles" label="Tiles" help="CLAHE: across x down" enabled={options.method === 'clahe'}
+          options={options} on_change={on_change} />
+      </div>
       <Pills name="rule" legend="Rule" choices={k_rules} value={options.rule} on_pick={pick('rule')}
         is_enabled={(rule) => rule_applies(options.method, rule)} />
       <Pills name="color" legend="Colour" choices={k_colors} value={options.color} on_pick={pick('color')} />

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { useEffect, useRef } from 'preact/hooks';
 import type { NodeState } from '../api';
 import { duration_text } from '../text';
 import { use_readiness, type Session } from '../use_session';
@@ -23,11 +24,29 @@ function facts(node: NodeState): Array<[string, string]> {
   return all.filter((fact): fact is [string, string] => Boolean(fact[1]));
 }
 
+// Closes an open <details> by Escape and by a press outside of it.
+function use_light_dismiss() {
+  const details = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = () => details.current?.removeAttribute('open');
+    const pressed = (event: PointerEvent) => !details.current?.contains(event.target as Node) && close();
+    const key = (event: KeyboardEvent) => event.key === 'Escape' && close();
+    document.addEventListener('pointerdown', pressed);
+    document.addEventListener('keydown', key);
+    return () => {
+      document.removeEventListener('pointerdown', pressed);
+      document.removeEventListener('keydown', key);
+    };
+  }, []);
+  return details;
+}
+
 function NodeDetails({ node }: { node: NodeState }) {
+  const details = use_light_dismiss();
   const fallbacks = node.fallbacks ?? [];
   const summary = [node.node_name, node.version && `v${node.version}`, node.backend].filter(Boolean).join(' · ');
   return (
-    <details class="node">
+    <details ref={details} class="node">
       <summary>
         <span class="node-summary">{summary || 'Node'}</span>
         {fallbacks.length > 0 && <span class="badge warn">{fallbacks.length} fallback{fallbacks.length > 1 ? 's' : ''}</span>}

@@ -27,7 +27,7 @@ export function Provenance({ digest, timing }: { digest: string; timing: Timing 
     <section class="panel provenance" aria-label="Provenance">
       <div class="panel-head"><h3>Server time</h3>{timing && <b class="total">{ms_text(timing.total_ms)}</b>}</div>
       {timing ? <TimingBar timing={timing} /> : <p class="help">The server told no times.</p>}
-      <h3>Table</h3>
+      <h3>Lookup table</h3>
       {digest ? (
         <div class="digest">
           <code title={`SHA-256 of the table: ${digest}`}>{digest.slice(0, 16)}…</code>

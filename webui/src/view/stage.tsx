@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+import { useEffect, useRef } from 'preact/hooks';
 import type { Input } from '../input';
+import type { Options } from '../options';
 import type { RunState } from '../use_run';
 import { bytes_text } from '../text';
+import { Actions } from './actions';
 import { FileButton, type OnFile } from './choose';
 import { Compare } from './compare';
 import { ProblemView } from './problem_view';
 
 interface Props {
   input: Input;
+  options: Options;
   run: RunState;
   on_file: OnFile;
   on_clear: () => void;
@@ -34,23 +38,28 @@ function note(input: Input, run: RunState): string {
   return run.busy ? 'Browsers cannot show this file as it is. The result will appear here.' : '';
 }
 
-export function Stage({ input, run, on_file, on_clear, on_retry }: Props) {
+export function Stage({ input, options, run, on_file, on_clear, on_retry }: Props) {
   const text = note(input, run);
+  const problem = run.busy ? null : run.problem;
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The button that was pressed is gone: a reader by keyboard goes on from here.
+  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   return (
     <section class="panel stage" aria-label="Image">
       <div class="panel-head file-bar">
-        <h2 title={input.filename}>{input.filename}</h2>
+        <h2 ref={heading} tabIndex={-1} title={input.filename}>{input.filename}</h2>
         <small>{input.format === 'other' ? 'unknown format' : input.format.toUpperCase()}, {bytes_text(input.blob.size)}</small>
         <FileButton on_file={on_file} label="Replace" kind="quiet" />
         <button type="button" class="quiet" onClick={on_clear}>Close</button>
       </div>
-      <div class="canvas" aria-busy={run.busy}>
-        {run.problem && !run.busy
-          ? <ProblemView problem={run.problem} on_retry={on_retry} />
+      <div class={`canvas${problem ? ' failed' : ''}`} aria-busy={run.busy}>
+        {problem
+          ? <ProblemView problem={problem} on_retry={on_retry} />
           : <Compare key={input.filename} before_url={input.before_url} after_url={run.result?.preview_url ?? null} name={input.filename} />}
         <Progress run={run} />
         {text && <p class="note">{text}</p>}
       </div>
+      <Actions input={input} options={options} result={run.result} busy={run.busy} />
     </section>
   );
 }

@@ -5,7 +5,6 @@ import { read_input, release_input, type Input } from '../input';
 import { k_default_options, type Options } from '../options';
 import { use_run, type RunState } from '../use_run';
 import type { Session } from '../use_session';
-import { Actions } from './actions';
 import { Chart } from './chart';
 import { DropZone, use_drop_and_paste } from './choose';
 import { Controls } from './controls';
@@ -57,11 +56,10 @@ export function Workbench({ session }: { session: Session }) {
   return (
     <main class="workbench">
       {input
-        ? <Stage input={input} run={run} on_file={choose} on_clear={clear} on_retry={() => set_attempt(attempt + 1)} />
+        ? <Stage input={input} options={options} run={run} on_file={choose} on_clear={clear} on_retry={() => set_attempt(attempt + 1)} />
         : <DropZone on_file={choose} />}
       <aside class="panel side">
         <Controls options={options} on_change={set_options} />
-        {input && <Actions input={input} options={options} result={run.result} busy={run.busy} />}
       </aside>
       {input && !run.problem && <Details input={input} run={run} />}
       {dragging && <div class="drop-overlay" aria-hidden="true">Drop the image to equalize it</div>}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page against a running daemon, in a real browser: HISTOD_URL=... HISTOD_TOKEN_FILE=... node --test page/page.test.mjs
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { choose, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
+import { decodePng, encodePng } from './png.mjs';
+
+const token = readToken();
+let browser;
+let context;
+let page;
+let trouble;
+
+before(async () => { browser = await launch(); });
+after(async () => { await browser?.close(); });
+beforeEach(async () => {
+  context = await browser.newContext({ acceptDownloads: true, viewport: { width: 1280, height: 860 } });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
+  page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  trouble = watchForTrouble(page);
+});
+afterEach(async () => { await context?.close(); });
+
+// A dim gradient with a texture: 61 levels, none of them as often as another.
+function dimGray(width, height) {
+  const pixels = Buffer.alloc(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) pixels[y * width + x] = 90 + Math.floor((x * x) / 400) + ((x * 7 + y * 13) % 17) + (y >> 4);
+  }
+  return { width, height, depth: 8, channels: 1, pixels };
+}
+
+function roundHalfEven(value) {
+  const low = Math.floor(value);
+  const rest = value - low;
+  if (rest !== 0.5) return Math.round(value);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+// The rule "opencv" by its definition, one pixel after the other. Every step is rounded to float32.
+function naiveEqualize(pixels) {
+  const counts = new Array(256).fill(0);
+  for (const value of pixels) counts[value]++;
+  const first = counts.findIndex((count) => count > 0);
+  const scale = Math.fround(255 / (pixels.length - counts[first]));
+  let sum = 0;
+  const lut = counts.map((count, level) => {
+    if (level <= first) return 0;
+    sum += count;
+    return Math.min(255, roundHalfEven(Math.fround(Math.fround(sum) * scale)));
+  });
+  return Buffer.from(pixels.map((value) => lut[value]));
+}
+
+async function download() {
+  const [event] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()]);
+  return { name: event.suggestedFilename(), bytes: readFileSync(await event.path()) };
+}
+
+test('an image goes in and its equalized pixels come out of the download button', async () => {
+  const image = dimGray(120, 90);
+  await signIn(page, token);
+  await choose(page, 'dim.day.png', encodePng(image), 'image/png');
+  await settled(page);
+  const { name, bytes } = await download();
+  assert.equal(name, 'dim.day_equalized.png');
+  const result = decodePng(bytes);
+  assert.deepEqual([result.width, result.height, result.depth, result.channels], [120, 90, 8, 1]);
+  const expected = naiveEqualize(image.pixels);
+  assert.ok(!expected.equals(image.pixels), 'the image has something to equalize');
+  assert.ok(result.pixels.equals(expected), 'pixel for pixel');
+  assert.deepEqual(trouble, []);
+});
+
+test('the numbers of the page are those of the pixels', async () => {
+  const image = dimGray(64, 50);
+  await signIn(page, token);
+  await choose(page, 'dim.png', encodePng(image), 'image/png');
+  await settled(page);
+  const row = async (label) => {
+    const cells = page.locator('.numbers tr').filter({ has: page.getByRole('rowheader', { name: label, exact: true }) }).locator('td');
+    return cells.allInnerTexts();
+  };
+  const after = naiveEqualize(image.pixels);
+  const both = (of) => [of([...image.pixels]), of([...after])];
+  assert.deepEqual(await row('Size'), ['64 × 50', '64 × 50']);
+  assert.deepEqual(await row('Pixels counted'), ['3,200', '3,200']);
+  assert.deepEqual(await row('Lowest'), both((all) => String(Math.min(...all))));
+  assert.deepEqual(await row('Highest'), both((all) => String(Math.max(...all))));
+  assert.deepEqual(await row('Mean'), both((all) => (all.reduce((sum, value) => sum + value, 0) / all.length).toFixed(2)));
+  assert.match(await page.locator('.digest code').getAttribute('title'), /[0-9a-f]{64}/);
+  assert.match(await page.locator('.provenance .total').innerText(), /^[\d.]+ m?s$/);
+  assert.deepEqual(trouble, []);
+});
+
+test('changing the rule runs again; the older result never wins', async () => {
+  const image = dimGray(80, 60);
+  await signIn(page, token);
+  await choose(page, 'dim.png', encodePng(image), 'image/png');
+  await settled(page);
+  const asked = [];
+  page.on('request', (request) => request.url().includes('/v1/equalize') && asked.push(new URL(request.url()).searchParams.get('rule')));
+  const answered = page.waitForResponse((response) => response.url().includes('/v1/equalize') && response.url().includes('rule=opencv'));
+  for (const rule of ['Exact', 'libvips', 'OpenCV']) await page.getByLabel(rule, { exact: true }).check({ force: true });
+  await answered;
+  await settled(page);
+  assert.equal(asked.at(-1), 'opencv');
+  assert.ok(asked.length <= 3, `asked for ${asked.join(', ')}`);
+  assert.ok(decodePng((await download()).bytes).pixels.equals(naiveEqualize(image.pixels)));
+});
+
+test('a PGM, which no browser shows, has a before and an after', async () => {
+  const { width, height, pixels } = dimGray(40, 30);
+  await signIn(page, token);
+  await choose(page, 'dim.pgm', Buffer.concat([Buffer.from(`P5\n${width} ${height}\n255\n`), pixels]));
+  await settled(page);
+  for (const side of ['before', 'after']) {
+    const size = await page.locator(`.frame img.${side}`).evaluate(async (image) => {
+      await image.decode();
+      return [image.naturalWidth, image.naturalHeight];
+    });
+    assert.deepEqual(size, [width, height], side);
+  }
+  const { name, bytes } = await download();
+  assert.equal(name, 'dim_equalized.pgm');
+  assert.ok(bytes.subarray(-width * height).equals(naiveEqualize(pixels)));
+  assert.deepEqual(trouble, []);
+});
+
+test('the line between before and after moves by keys and by the pointer', async () => {
+  await signIn(page, token);
+  await choose(page, 'dim.png', encodePng(dimGray(120, 90)), 'image/png');
+  await settled(page);
+  const line = page.getByRole('slider');
+  const value = async () => Number(await line.getAttribute('aria-valuenow'));
+  await line.focus();
+  assert.equal(await value(), 50);
+  for (const [key, expected] of [['ArrowLeft', 48], ['PageUp', 58], ['Home', 0], ['End', 100], ['ArrowRight', 100]]) {
+    await page.keyboard.press(key);
+    assert.equal(await value(), expected, key);
+  }
+  const box = await page.locator('.frame').boundingBox();
+  await page.mouse.click(box.x + box.width / 4, box.y + box.height / 2);
+  assert.equal(await value(), 25);
+});
+
+test('the curl command has the options and the file, and never the token', async () => {
+  await signIn(page, token);
+  await choose(page, "it's dim.png", encodePng(dimGray(20, 20)), 'image/png');
+  await settled(page);
+  await page.getByRole('button', { name: 'Copy curl command' }).click();
+  await page.getByText('Copied').first().waitFor();
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(command.includes(`${origin}/v1/equalize?method=global&rule=opencv&color=luma`), command);
+  assert.ok(command.includes(`'@it'\\''s dim.png'`), command);
+  assert.ok(command.includes('Bearer $HISTOD_TOKEN'), command);
+  assert.ok(!command.includes(token));
+});
+
+test('what is no image gets the server’s own explanation', async () => {
+  await signIn(page, token);
+  await choose(page, 'notes.txt', Buffer.from('These are words, and no image.\n'));
+  const problem = page.locator('.problem');
+  await problem.waitFor();
+  assert.match(await problem.innerText(), /\b415\b/);
+  assert.equal(await page.getByRole('button', { name: 'Download' }).isDisabled(), true);
+  await choose(page, 'dim.png', encodePng(dimGray(20, 20)), 'image/png');
+  await settled(page);
+});
+
+test('a wrong token says so, and nothing is kept', async () => {
+  await signIn(page, 'wrong-token-of-the-page-test');
+  await page.getByText('This token is not known to the server').waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.length + localStorage.length + document.cookie.length), 0);
+  await page.getByLabel('Access token').fill('');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Paste a token first').waitFor();
+});
+
+test('the token outlives a reload of the tab, and signing out forgets it', async () => {
+  await signIn(page, token);
+  await page.getByText('Drop an image here').waitFor();
+  await page.reload();
+  await page.getByText('Drop an image here').waitFor();
+  assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Access token').waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  assert.deepEqual(trouble, []);
+});
+
+test('the page is served with a policy that allows nothing inline', async () => {
+  const response = await page.goto(origin + '/');
+  const policy = response.headers()['content-security-policy'] ?? '';
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.doesNotMatch(policy, /unsafe/);
+  await page.getByLabel('Access token').waitFor();
+  assert.deepEqual(trouble, []);
+});
+
+for (const [width, height] of [[1280, 860], [390, 844]]) {
+  test(`at ${width} pixels nothing is wider than the window, and a result moves nothing`, async () => {
+    await page.setViewportSize({ width, height });
+    await signIn(page, token);
+    await page.getByRole('button', { name: /Fog/ }).click();
+    await page.locator('.canvas').waitFor();
+    const place = () => page.locator('.side').boundingBox();
+    const early = await place();
+    await settled(page);
+    assert.deepEqual(await place(), early);
+    const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(content <= window, `${content} <= ${window}`);
+    await page.getByLabel('By region (CLAHE)').check({ force: true });
+    assert.deepEqual(await place(), early);
+    assert.deepEqual(trouble, []);
+  });
+}
