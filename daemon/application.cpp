@@ -159,15 +159,16 @@ void Application::start_workers() {
 void Application::note_fallbacks() {
   for (const auto& worker : services_.workers) {
     const WorkerSnapshot s = worker->published();
-    const auto note = [&](int error, const char* what) {
+    const auto note = [&](std::error_code error, const char* what) {
       const auto known = [&](const Fallback& f) { return f.what == what; };
-      if (error != 0 && std::ranges::none_of(services_.fallbacks, known))
-        services_.fallbacks.push_back({what, std::system_category().message(error)});
+      if (error && std::ranges::none_of(services_.fallbacks, known))
+        services_.fallbacks.push_back({what, error.message()});
     };
-    note(s.pin_errno, "worker not pinned");
-    note(s.register_errno, "buffers not registered with the ring");
-    note(s.pool.numa_bind_errno, "memory not bound to its NUMA node");
-    note(s.pool.huge_errno, "no explicit huge pages");
+    const auto system = [](int error) { return std::error_code(error, std::system_category()); };
+    note(system(s.pin_errno), "worker not pinned");
+    note(s.register_error, "buffers not registered with the ring");
+    note(system(s.pool.numa_bind_errno), "memory not bound to its NUMA node");
+    note(system(s.pool.huge_errno), "no explicit huge pages");
   }
   for (const Fallback& fallback : services_.fallbacks)
     log_.once(fallback.what, LogLevel::warn, "fallback", {{"what", fallback.what}, {"why", fallback.why}});

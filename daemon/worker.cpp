@@ -53,10 +53,11 @@ void Worker::pin() {
 
 void Worker::build(compute::Arena& arena, MakeHandler& make_handler) {
   pool_.emplace(options_.pool);
-  if (auto registered = net::register_pool(io_, *pool_))
-    registered_.emplace(std::move(*registered));
-  else
-    register_errno_ = registered.error().value();
+  if (auto registered = net::register_pool(io_, *pool_)) {
+    registered_ = std::move(*registered);
+  } else {
+    register_error_ = registered.error();
+  }
   pipeline_ = std::make_unique<Pipeline>(options_.pipeline, *pool_, arena, mailbox_);
   handler_ = make_handler(*this);
   server_ = std::make_unique<net::http::Server>(io_, *pool_, *handler_, options_.limits, http_stats_);
@@ -146,7 +147,7 @@ void Worker::publish() {
   now.cpu = options_.cpu;
   now.numa_node = options_.pool.numa_node;
   now.pin_errno = pin_errno_;
-  now.register_errno = register_errno_;
+  now.register_error = register_error_;
   now.bytes_in_flight = server_->bytes_in_flight();
   now.pool = pool_->stats();
   now.pipeline = pipeline_->stats();

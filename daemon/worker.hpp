@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include <boost/asio/io_context.hpp>
@@ -35,7 +36,7 @@ struct WorkerSnapshot {
   int cpu = -1;
   int numa_node = -1;
   int pin_errno = 0;
-  int register_errno = 0;  ///< why the pool's buffers are not registered with the ring; 0: they are
+  std::error_code register_error;  ///< why the pool's buffers are not registered with the ring; none: they are
   std::uint64_t bytes_in_flight = 0;
   net::BufferPool::Stats pool;
   Pipeline::Stats pipeline;
@@ -97,7 +98,7 @@ class Worker {
   net::http::Stats http_stats_;
   // Made on the worker's thread, so that their memory is its node's.
   std::optional<net::BufferPool> pool_;
-  std::optional<net::RegisteredPool> registered_;
+  std::unique_ptr<net::Registration> registered_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<net::http::Handler> handler_;
   std::unique_ptr<net::http::Server> server_;
@@ -107,7 +108,7 @@ class Worker {
   bool stopping_ = false;  ///< asked to
   bool drained_ = false;   ///< no connection is left
   int pin_errno_ = 0;
-  int register_errno_ = 0;
+  std::error_code register_error_;
   mutable std::mutex published_mutex_;
   WorkerSnapshot published_;
   std::thread thread_;
