@@ -43,10 +43,10 @@ enum class PageRole : std::uint8_t { image, overview, mask };
 struct PageInfo {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
-  PixelFormat format;                ///< what decode() delivers (palette and 1-4 bit expanded to 8 bit, tRNS to alpha)
+  PixelFormat format{};              ///< what decode() delivers (palette and 1-4 bit expanded to 8 bit, tRNS to alpha)
   std::uint32_t levels = 0;          ///< L that the file declares (netpbm maxval + 1); 0: the whole depth
   PageRole role = PageRole::image;
-  std::optional<double> nodata;      ///< GDAL_NODATA where the file has one
+  std::optional<double> nodata{};    ///< GDAL_NODATA where the file has one
   std::size_t pixel_bytes() const { return std::size_t{width} * height * format.bytes_per_pixel(); }
 };
 
@@ -58,8 +58,8 @@ struct DecodeOptions {
 
 struct FileInfo {
   FileFormat format = FileFormat::pgm;
-  std::vector<PageInfo> pages;
-  DecodeOptions options;             ///< what probe() was asked for
+  std::vector<PageInfo> pages{};
+  DecodeOptions options{};           ///< what probe() was asked for
   std::size_t pixel_bytes = 0;       ///< bytes that decode() needs for all pages, each page 64-byte aligned
   std::size_t scratch_bytes = 0;     ///< further memory that decode() and encode() take from malloc, at most
 };

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute/codec/tiff_compression.hpp"
+
+#include <limits>
+
+#include <zlib.h>
+
+namespace histod::compute::codec::tiff {
+namespace {
+
+constexpr int k_deflate_level = 3;
+
+uInt to_uint(std::size_t bytes) {
+  return static_cast<uInt>(std::min<std::size_t>(bytes, std::numeric_limits<uInt>::max()));
+}
+
+Result<void> inflate_chunk(Bytes chunk, std::span<std::byte> out) {
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK) return fail(Errc::corrupt, "zlib could not start");
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(chunk.data()));
+  stream.avail_in = to_uint(chunk.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = to_uint(out.size());
+  const int status = inflate(&stream, Z_FINISH);
+  const bool filled = stream.avail_out == 0;
+  inflateEnd(&stream);
+  if (status == Z_DATA_ERROR || status == Z_NEED_DICT)
+    return fail(Errc::corrupt, "a deflated strip or tile of the TIFF is broken");
+  if (!filled) return fail(Errc::corrupt, "a deflated strip or tile of the TIFF is too short");
+  return {};
+}
+
+void deflate_chunk(Bytes chunk, Output& out) {
+  const std::span<std::byte> room = out.rest();
+  uLongf bytes = std::min<std::size_t>(room.size(), std::numeric_limits<uInt>::max());
+  const int status = compress2(reinterpret_cast<Bytef*>(room.data()), &bytes,
+                               reinterpret_cast<const Bytef*>(chunk.data()), chunk.size(), k_deflate_level);
+  out.take(status == Z_OK ? bytes : room.size() + 1);
+}
+
+Result<void> unpack_bits(Bytes chunk, std::span<std::byte> out) {
+  std::size_t at = 0;
+  std::size_t done = 0;
+  while (done < out.size()) {
+    if (at >= chunk.size())
+      return fail(Errc::corrupt, "a PackBits strip or tile of the TIFF is too short", done, out.size());
+    const unsigned head = std::to_integer<unsigned>(chunk[at++]);
+    if (head == 128) continue;
+    const bool run = head > 128;
+    const std::size_t count = std::min<std::size_t>(run ? 257 - head : head + 1, out.size() - done);
+    const std::size_t need = run ? 1 : count;
+    if (need > chunk.size() - at)
+      return fail(Errc::corrupt, "a PackBits strip or tile of the TIFF is too short", done, out.size());
+    if (run)
+      std::memset(out.data() + done, std::to_integer<int>(chunk[at]), count);
+    else
+      std::memcpy(out.data() + done, chunk.data() + at, count);
+    at += need;
+    done += count;
+  }
+  return {};
+}
+
+constexpr std::size_t k_packet_max = 128;
+
+std::size_t run_at(Bytes row, std::size_t at) {
+  std::size_t end = at + 1;
+  while (end < row.size() && end - at < k_packet_max && row[end] == row[at]) ++end;
+  return end - at;
+}
+
+void put_literal(Bytes literal, Output& out) {
+  for (std::size_t at = 0; at < literal.size(); at += k_packet_max) {
+    const Bytes packet = literal.subspan(at, std::min(k_packet_max, literal.size() - at));
+    out.put_number(static_cast<std::uint8_t>(packet.size() - 1), std::endian::native);
+    out.put(packet);
+  }
+}
+
+void pack_row(Bytes row, Output& out) {
+  std::size_t literal = 0;
+  std::size_t at = 0;
+  while (at < row.size()) {
+    const std::size_t run = run_at(row, at);
+    if (run >= 3) {
+      put_literal(row.subspan(literal, at - literal), out);
+      out.put_number(static_cast<std::uint8_t>(257 - run), std::endian::native);
+      out.put(row.subspan(at, 1));
+      literal = at + run;
+    }
+    at += run;
+  }
+  put_literal(row.subspan(literal), out);
+}
+
+}  // namespace
+
+std::optional<Coding> coding_of(std::uint64_t compression_tag) {
+  for (const Coding coding : {Coding::none, Coding::lzw, Coding::deflate, Coding::old_deflate, Coding::packbits})
+    if (compression_tag == static_cast<std::uint64_t>(coding)) return coding;
+  return std::nullopt;
+}
+
+Result<void> decompress(Coding coding, Bytes chunk, std::span<std::byte> out) {
+  switch (coding) {
+    case Coding::none:
+      std::memcpy(out.data(), chunk.data(), out.size());
+      return {};
+    case Coding::lzw:
+      return lzw::decompress(chunk, out);
+    case Coding::packbits:
+      return unpack_bits(chunk, out);
+    default:
+      return inflate_chunk(chunk, out);
+  }
+}
+
+void compress(Coding coding, Bytes chunk, std::size_t row_bytes, Output& out) {
+  switch (coding) {
+    case Coding::none:
+      out.put(chunk);
+      return;
+    case Coding::lzw:
+      lzw::compress(chunk, out);
+      return;
+    case Coding::packbits:
+      for (std::size_t at = 0; at < chunk.size(); at += row_bytes) pack_row(chunk.subspan(at, row_bytes), out);
+      return;
+    default:
+      deflate_chunk(chunk, out);
+      return;
+  }
+}
+
+std::size_t compressed_bytes_max(Coding coding, std::size_t rows, std::size_t row_bytes) {
+  const std::size_t bytes = rows * row_bytes;
+  switch (coding) {
+    case Coding::none:
+      return bytes;
+    // At most 12 bits for each byte, a clear code for each 3 836 others, and the first and last codes.
+    case Coding::lzw:
+      return bytes + bytes / 2 + bytes / 2048 + 16;
+    case Coding::packbits:
+      return bytes + rows * ((row_bytes + k_packet_max - 1) / k_packet_max);
+    default:
+      return compressBound(bytes);
+  }
+}
+
+}  // namespace histod::compute::codec::tiff

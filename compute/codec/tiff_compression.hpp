@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "compute/codec/internal.hpp"
+
+/// The compressors of TIFF strips and tiles: pure functions from span to span, so that chunks may be done in parallel.
+namespace histod::compute::codec::tiff {
+
+enum class Coding : std::uint16_t { none = 1, lzw = 5, deflate = 8, old_deflate = 32946, packbits = 32773 };
+
+std::optional<Coding> coding_of(std::uint64_t compression_tag);
+
+/// Fills all of `out`; a chunk may hold more than that, which is ignored.
+Result<void> decompress(Coding coding, Bytes chunk, std::span<std::byte> out);
+
+/// Appends `chunk`, rows of `row_bytes`, to `out` (output.full() when it does not fit).
+void compress(Coding coding, Bytes chunk, std::size_t row_bytes, Output& out);
+
+/// The most bytes that compress() appends for rows * row_bytes.
+std::size_t compressed_bytes_max(Coding coding, std::size_t rows, std::size_t row_bytes);
+
+namespace lzw {
+Result<void> decompress(Bytes chunk, std::span<std::byte> out);
+void compress(Bytes chunk, Output& out);
+}  // namespace lzw
+
+}  // namespace histod::compute::codec::tiff

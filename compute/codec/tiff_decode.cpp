@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute/codec/tiff_samples.hpp"
+
+namespace histod::compute::codec::tiff {
+namespace {
+
+/// All strips and tiles must lie in the file; the largest sets the size of the scratch memory.
+Result<void> check_chunks(Bytes file, const Page& page) {
+  for (std::uint64_t i = 0; i < page.layout.chunks(); ++i) {
+    const auto bytes = page.chunk_bytes(file, chunk_at(page.layout, i));
+    if (!bytes) return std::unexpected(bytes.error());
+  }
+  return {};
+}
+
+Result<void> decode_page(Bytes file, const Page& source, const ImageView& page, std::vector<std::byte>& scratch) {
+  const Layout& layout = source.layout;
+  const bool direct = chunk_is_rows(layout, page) && !source.palette();
+  if (!direct) scratch.resize(std::max(scratch.size(), layout.largest_chunk_bytes()));
+  for (std::uint64_t i = 0; i < layout.chunks(); ++i) {
+    const Chunk chunk = chunk_at(layout, i);
+    const auto bytes = source.chunk_bytes(file, chunk);
+    if (!bytes) return std::unexpected(bytes.error());
+    std::byte* to = direct ? page.row(chunk.y) : scratch.data();
+    const std::span<std::byte> samples(to, layout.chunk_row_bytes() * chunk.rows);
+    if (auto done = decompress(layout.coding, *bytes, samples); !done) return done;
+    restore_samples(layout, samples, chunk.rows);
+    if (!direct) scatter(source, chunk, samples, page);
+  }
+  if (source.white_is_zero()) invert_colors(page.format, page.data, page.pixels());
+  return {};
+}
+
+}  // namespace
+
+Result<FileInfo> probe(Bytes file, const Limits& limits) {
+  LimitCheck check(limits, file.size());
+  const auto container = read_container(file, limits, check);
+  if (!container) return std::unexpected(container.error());
+  FileInfo info{.format = FileFormat::tiff};
+  std::size_t tags = 0;
+  std::size_t tag_bytes = 0;
+  std::size_t largest_chunk_bytes = 0;
+  for (const Directory& directory : container->pages) {
+    const auto page = read_page(directory, container->format, limits);
+    if (!page) return std::unexpected(page.error());
+    if (auto done = check.add_page(page->info, page->layout.stored_bytes()); !done)
+      return std::unexpected(done.error());
+    if (auto done = check_chunks(file, *page); !done) return std::unexpected(done.error());
+    info.pages.push_back(page->info);
+    tags += directory.entries.size();
+    for (const Entry& entry : directory.entries) tag_bytes += entry.data.size();
+    // The encoder's strips and tiles may be larger than the decoder's: a palette becomes RGB, packed bits bytes.
+    const std::size_t expansion = page->palette() || page->layout.bits < 8 ? 24 : 1;
+    largest_chunk_bytes = std::max(largest_chunk_bytes, page->layout.largest_chunk_bytes() * expansion);
+  }
+  lay_out(info);
+  info.scratch_bytes = largest_chunk_bytes + tags * 512 + 3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
+  return info;
+}
+
+Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits) {
+  LimitCheck check(limits, file.size());
+  const auto container = read_container(file, limits, check);
+  if (!container) return std::unexpected(container.error());
+  if (container->pages.size() != pages.size()) return fail(Errc::corrupt, "the file is not the one that was probed");
+  std::vector<std::byte> scratch;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    const auto page = read_page(container->pages[i], container->format, limits);
+    if (!page) return std::unexpected(page.error());
+    const PageInfo& probed = info.pages[i];
+    if (page->info.width != probed.width || page->info.height != probed.height || page->info.format != probed.format)
+      return fail(Errc::corrupt, "the file is not the one that was probed");
+    if (auto done = decode_page(file, *page, pages[i], scratch); !done) return done;
+  }
+  return {};
+}
+
+Metadata metadata(Bytes file) {
+  Metadata found;
+  const Limits limits;
+  LimitCheck check(limits, file.size());
+  const auto container = read_container(file, limits, check);
+  if (!container) return found;
+  const Directory& directory = container->pages[0];
+  const std::endian order = container->format.order;
+  if (const Entry* icc = directory.find(k_icc_profile)) found.icc.assign(icc->data.begin(), icc->data.end());
+  if (const Entry* xmp = directory.find(k_xmp)) found.xmp.assign(xmp->data.begin(), xmp->data.end());
+  const std::uint64_t orientation = directory.number_or(k_orientation, order, 0);
+  found.orientation = orientation <= 8 ? static_cast<unsigned>(orientation) : 0;
+  const Entry* x = directory.find(k_x_resolution);
+  const Entry* y = directory.find(k_y_resolution);
+  const std::uint64_t unit = directory.number_or(k_resolution_unit, order, 2);
+  if (x == nullptr || y == nullptr || unit < 2 || unit > 3) return found;
+  const double per_meter = unit == 2 ? 1 / 0.0254 : 100;
+  const auto x_value = x->rational(order);
+  const auto y_value = y->rational(order);
+  if (x_value && y_value) found.resolution = Resolution{*x_value * per_meter, *y_value * per_meter};
+  return found;
+}
+
+}  // namespace histod::compute::codec::tiff

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <vector>
+
+#include "compute/codec/tiff_compression.hpp"
+
+/// LZW as TIFF 6.0 section 13 has it: codes of 9 to 12 bits, most significant bit first, the width growing one code
+/// early.
+namespace histod::compute::codec::tiff::lzw {
+namespace {
+
+constexpr unsigned k_clear = 256;
+constexpr unsigned k_end = 257;
+constexpr unsigned k_first_free = 258;
+constexpr unsigned k_codes_max = 4096;
+constexpr unsigned k_last_before_clear = 4094;
+constexpr unsigned k_width_min = 9;
+constexpr unsigned k_width_max = 12;
+
+class BitReader {
+ public:
+  explicit BitReader(Bytes bytes) : bytes_(bytes) {}
+
+  /// The next code, or k_codes_max when the bytes are used up.
+  unsigned next(unsigned width) {
+    while (count_ < width) {
+      if (at_ == bytes_.size()) return k_codes_max;
+      bits_ = bits_ << 8 | std::to_integer<std::uint32_t>(bytes_[at_++]);
+      count_ += 8;
+    }
+    count_ -= width;
+    return bits_ >> count_ & ((1u << width) - 1);
+  }
+
+ private:
+  Bytes bytes_;
+  std::size_t at_ = 0;
+  std::uint32_t bits_ = 0;
+  unsigned count_ = 0;
+};
+
+/// A string of the table is a piece of what is decoded already: the previous string and the byte after it.
+struct Piece {
+  std::size_t begin = 0;
+  std::size_t length = 0;
+};
+
+std::unexpected<Error> broken() { return fail(Errc::corrupt, "an LZW strip or tile of the TIFF is broken"); }
+
+struct Decoder {
+  std::span<std::byte> out;
+  std::array<Piece, k_codes_max> table;
+  std::size_t done = 0;
+  Piece previous;
+  unsigned free = k_first_free;
+  unsigned width = k_width_min;
+
+  void clear() {
+    previous = {};
+    free = k_first_free;
+    width = k_width_min;
+  }
+
+  /// False when the code stands for nothing.
+  bool emit(unsigned code) {
+    const Piece here{done, code < k_clear ? 1 : code < free ? table[code].length : previous.length + 1};
+    if (code < k_clear) {
+      out[done++] = static_cast<std::byte>(code);
+    } else {
+      if (previous.length == 0 || code > free || code == k_codes_max) return false;
+      // For the code that is just being defined this reads the byte it is about to write: hence byte by byte.
+      const std::size_t from = code < free ? table[code].begin : previous.begin;
+      const std::size_t count = std::min(here.length, out.size() - done);
+      for (std::size_t i = 0; i < count; ++i) out[done + i] = out[from + i];
+      done += count;
+    }
+    if (previous.length != 0 && free < k_codes_max) {
+      table[free++] = {previous.begin, previous.length + 1};
+      if (free + 1 >= 1u << width && width < k_width_max) ++width;
+    }
+    previous = here;
+    return true;
+  }
+};
+
+class Encoder {
+ public:
+  explicit Encoder(Output& out) : out_(out) { clear(); }
+
+  void put(unsigned code) {
+    bits_ = bits_ << width_ | code;
+    for (count_ += width_; count_ >= 8; count_ -= 8)
+      out_.put_number(static_cast<std::uint8_t>(bits_ >> (count_ - 8)), std::endian::native);
+  }
+
+  void flush() {
+    if (count_ > 0) out_.put_number(static_cast<std::uint8_t>(bits_ << (8 - count_)), std::endian::native);
+  }
+
+  /// The code of `prefix` followed by `byte`, or k_codes_max after having defined one.
+  unsigned find(unsigned prefix, unsigned byte) {
+    const std::uint32_t key = prefix << 8 | byte;
+    std::size_t slot = (key * 2654435761u) >> (32 - k_slot_bits);
+    while (keys_[slot] != k_no_key && keys_[slot] != key) slot = (slot + 1) % keys_.size();
+    if (keys_[slot] == key) return codes_[slot];
+    keys_[slot] = key;
+    codes_[slot] = static_cast<std::uint16_t>(free_);
+    return k_codes_max;
+  }
+
+  /// After a code was put: the table has one entry more.
+  void grow() {
+    ++free_;
+    if (free_ == k_last_before_clear) {
+      put(k_clear);
+      clear();
+    } else if (free_ >= 1u << width_) {
+      ++width_;
+    }
+  }
+
+ private:
+  static constexpr unsigned k_slot_bits = 13;
+  static constexpr std::uint32_t k_no_key = 0xffffffff;
+
+  void clear() {
+    keys_.fill(k_no_key);
+    free_ = k_first_free;
+    width_ = k_width_min;
+  }
+
+  Output& out_;
+  std::array<std::uint32_t, 1u << k_slot_bits> keys_;
+  std::array<std::uint16_t, 1u << k_slot_bits> codes_;
+  std::uint32_t bits_ = 0;
+  unsigned count_ = 0;
+  unsigned free_ = k_first_free;
+  unsigned width_ = k_width_min;
+};
+
+}  // namespace
+
+Result<void> decompress(Bytes chunk, std::span<std::byte> out) {
+  if (chunk.size() >= 2 && chunk[0] == std::byte{0} && (chunk[1] & std::byte{1}) != std::byte{0})
+    return fail(Errc::unsupported_feature, "the TIFF has LZW of the old bit order, from before TIFF 6.0");
+  BitReader reader(chunk);
+  Decoder decoder{.out = out, .table = {}, .previous = {}};
+  while (decoder.done < out.size()) {
+    const unsigned code = reader.next(decoder.width);
+    if (code == k_codes_max || code == k_end)
+      return fail(Errc::corrupt, "an LZW strip or tile of the TIFF is too short", decoder.done, out.size());
+    if (code == k_clear)
+      decoder.clear();
+    else if (!decoder.emit(code))
+      return broken();
+  }
+  return {};
+}
+
+void compress(Bytes chunk, Output& out) {
+  Encoder encoder(out);
+  encoder.put(k_clear);
+  if (chunk.empty()) return;
+  unsigned prefix = std::to_integer<unsigned>(chunk[0]);
+  for (std::size_t i = 1; i < chunk.size() && !out.full(); ++i) {
+    const unsigned byte = std::to_integer<unsigned>(chunk[i]);
+    const unsigned code = encoder.find(prefix, byte);
+    if (code != k_codes_max) {
+      prefix = code;
+      continue;
+    }
+    encoder.put(prefix);
+    encoder.grow();
+    prefix = byte;
+  }
+  encoder.put(prefix);
+  encoder.grow();
+  encoder.put(k_end);
+  encoder.flush();
+}
+
+}  // namespace histod::compute::codec::tiff::lzw
