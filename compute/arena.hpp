@@ -13,8 +13,8 @@ namespace histod::compute {
 class Arena {
  public:
   struct Options {
-    std::span<const int> cpus;  ///< CPUs to pin to; empty: do not pin
-    unsigned threads = 0;       ///< 0: one for each CPU of the list, or the hardware's number when that is empty
+    std::span<const int> cpus = {};  ///< CPUs to pin to; empty: do not pin
+    unsigned threads = 0;            ///< 0: one for each CPU of the list, or the hardware's number when that is empty
   };
 
   explicit Arena(const Options& options);

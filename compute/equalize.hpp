@@ -43,8 +43,8 @@ struct EqualizeOptions {
 struct EqualizePage {
   ImageView image;
   std::uint32_t levels = 0;             ///< L that the file declares (netpbm maxval + 1, ...); 0: the whole depth
-  std::optional<double> nodata;         ///< a pixel all of whose colors have this value is not counted, not changed
-  std::span<const std::byte> mask;      ///< empty, or width*height bytes: pixels where it is 0 are not counted, not changed
+  std::optional<double> nodata = {};    ///< a pixel all of whose colors have this value is not counted, not changed
+  std::span<const std::byte> mask = {}; ///< empty, or width*height bytes: where it is 0 nothing is counted or changed
   bool counted = true;                  ///< false (an overview): takes the table of the first counted page
 };
 

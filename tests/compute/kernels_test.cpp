@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute/kernels.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace histod::compute {
+namespace {
+
+constexpr std::size_t k_lengths[] = {0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 1000, 4099};
+constexpr std::size_t k_offsets[] = {0, 1, 3, 5, 17};
+constexpr LumaWeights k_weights[] = {k_luma_ycrcb, k_luma_gray, k_luma_pillow};
+
+/// One body for every table that this CPU can run.
+class EveryIsa : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& kernels_ = *GetParam();
+  std::mt19937_64 random_{42};
+
+  template <class T>
+  std::vector<T> random_samples(std::size_t n, unsigned kind) {
+    std::vector<T> samples(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto wide = static_cast<T>(random_());
+      samples[i] = kind == 0 ? wide : kind == 1 ? T{77} : static_cast<T>(i / 40 + (random_() % 90 == 0));
+    }
+    return samples;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Isas, EveryIsa, testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
+                         [](const auto& param) { return std::string(param.param->isa); });
+
+TEST_P(EveryIsa, CountsU8) {
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t offset : k_offsets) {
+      const auto samples = random_samples<std::uint8_t>(n + offset, static_cast<unsigned>((n + offset) % 3));
+      std::vector<std::uint32_t> tables(k_count_tables_u8), expected(256);
+      kernels_.count_u8(samples.data() + offset, n, tables.data());
+      for (std::size_t i = 0; i < n; ++i) ++expected[samples[offset + i]];
+      for (std::size_t i = 256; i < tables.size(); ++i) tables[i % 256] += tables[i];
+      tables.resize(256);
+      ASSERT_EQ(tables, expected) << n << " " << offset;
+    }
+  }
+}
+
+TEST_P(EveryIsa, CountsU16) {
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t offset : k_offsets) {
+      const auto samples = random_samples<std::uint16_t>(n + offset, static_cast<unsigned>((n + offset) % 3));
+      std::vector<std::uint32_t> table(k_count_tables_u16), expected(65536);
+      kernels_.count_u16(samples.data() + offset, n, table.data());
+      for (std::size_t i = 0; i < n; ++i) ++expected[samples[offset + i]];
+      ASSERT_EQ(table, expected) << n << " " << offset;
+    }
+  }
+}
+
+TEST_P(EveryIsa, CountsAddToWhatTheTableHolds) {
+  const std::vector<std::uint8_t> samples(100, 9);
+  std::vector<std::uint32_t> tables(k_count_tables_u8, 1);
+  kernels_.count_u8(samples.data(), samples.size(), tables.data());
+  EXPECT_EQ(std::accumulate(tables.begin(), tables.end(), 0u), 1024u + 100u);
+}
+
+TEST_P(EveryIsa, AppliesU8WithEveryIndexAndInPlace) {
+  std::vector<std::uint8_t> lut(256);
+  for (auto& entry : lut) entry = static_cast<std::uint8_t>(random_());
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t offset : k_offsets) {
+      auto samples = random_samples<std::uint8_t>(n + offset + 1, 0);
+      if (n >= 256) std::iota(samples.begin(), samples.begin() + 256, std::uint8_t{0});
+      std::vector<std::uint8_t> expected = samples;
+      for (std::size_t i = 0; i < n; ++i) expected[offset + i] = lut[samples[offset + i]];
+      std::vector<std::uint8_t> out = samples;
+      kernels_.apply_u8(samples.data() + offset, out.data() + offset, n, lut.data());
+      ASSERT_EQ(out, expected) << n << " " << offset;
+      kernels_.apply_u8(samples.data() + offset, samples.data() + offset, n, lut.data());
+      ASSERT_EQ(samples, expected) << "in place " << n << " " << offset;
+    }
+  }
+}
+
+TEST_P(EveryIsa, AppliesU16) {
+  std::vector<std::uint16_t> lut(65536);
+  for (auto& entry : lut) entry = static_cast<std::uint16_t>(random_());
+  for (const std::size_t n : k_lengths) {
+    auto samples = random_samples<std::uint16_t>(n + 2, 0);
+    std::vector<std::uint16_t> expected = samples;
+    for (std::size_t i = 0; i < n; ++i) expected[1 + i] = lut[samples[1 + i]];
+    kernels_.apply_u16(samples.data() + 1, samples.data() + 1, n, lut.data());
+    ASSERT_EQ(samples, expected) << n;
+  }
+}
+
+template <class T, class Luma>
+void expect_luma(const Luma& luma, const std::vector<T>& pixels, std::size_t step, std::size_t n,
+                 const LumaWeights& w) {
+  std::vector<T> out(n + 1, T{123});
+  luma(pixels.data(), step, n, w, out.data());
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint64_t sum = std::uint64_t{w.r} * pixels[step * i] + std::uint64_t{w.g} * pixels[step * i + 1] +
+                              std::uint64_t{w.b} * pixels[step * i + 2];
+    ASSERT_EQ(out[i], (sum + (1ull << (w.shift - 1))) >> w.shift) << i << " of " << n << " step " << step;
+  }
+  ASSERT_EQ(out[n], T{123});
+}
+
+TEST_P(EveryIsa, SumsColors) {
+  for (const LumaWeights& weights : k_weights) {
+    for (const std::size_t n : k_lengths) {
+      for (const std::size_t step : {3u, 4u, 5u}) {
+        // Exactly as long as the pixels are: a sanitizer sees whoever reads on.
+        expect_luma(kernels_.luma_u8, random_samples<std::uint8_t>(n * step, 0), step, n, weights);
+        expect_luma(kernels_.luma_u16, random_samples<std::uint16_t>(n * step, 0), step, n, weights);
+      }
+    }
+  }
+}
+
+TEST_P(EveryIsa, GrayColorsKeepTheirValue) {
+  for (const LumaWeights& weights : k_weights) {
+    EXPECT_EQ(weights.r + weights.g + weights.b, 1u << weights.shift);
+    for (std::uint32_t value = 0; value < 65536; ++value) {
+      const std::vector<std::uint16_t> pixel(3, static_cast<std::uint16_t>(value));
+      std::uint16_t luma = 0;
+      kernels_.luma_u16(pixel.data(), 3, 1, weights, &luma);
+      ASSERT_EQ(luma, value);
+    }
+  }
+}
+
+template <class T, class Shift>
+void expect_shift(const Shift& shift, std::vector<T> pixels, std::size_t step, const std::vector<T>& from,
+                  const std::vector<T>& to, T top) {
+  std::vector<T> expected = pixels;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      const int moved = expected[i * step + c] + to[i] - from[i];
+      expected[i * step + c] = static_cast<T>(std::clamp(moved, 0, int{top}));
+    }
+  }
+  shift(pixels.data(), step, from.size(), from.data(), to.data(), top);
+  ASSERT_EQ(pixels, expected) << from.size() << " step " << step;
+}
+
+TEST_P(EveryIsa, ShiftsColorsWithSaturation) {
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t step : {3u, 4u}) {
+      expect_shift<std::uint8_t>(kernels_.shift_u8, random_samples<std::uint8_t>(n * step, 0), step,
+                                 random_samples<std::uint8_t>(n, 0), random_samples<std::uint8_t>(n, 0),
+                                 n % 2 == 0 ? 255 : 200);
+      expect_shift<std::uint16_t>(kernels_.shift_u16, random_samples<std::uint16_t>(n * step, 0), step,
+                                  random_samples<std::uint16_t>(n, 0), random_samples<std::uint16_t>(n, 0),
+                                  n % 2 == 0 ? 65535 : 4095);
+    }
+  }
+}
+
+TEST_P(EveryIsa, Compacts) {
+  for (const std::size_t n : k_lengths) {
+    const auto narrow = random_samples<std::uint8_t>(n, 0);
+    const auto wide = random_samples<std::uint16_t>(n, 0);
+    std::vector<std::uint8_t> keep(n), narrow_out(n), narrow_expected;
+    std::vector<std::uint16_t> wide_out(n), wide_expected;
+    for (std::size_t i = 0; i < n; ++i) {
+      keep[i] = random_() % 3 == 0;
+      if (keep[i] == 0) continue;
+      narrow_expected.push_back(narrow[i]);
+      wide_expected.push_back(wide[i]);
+    }
+    narrow_out.resize(kernels_.compact_u8(narrow.data(), keep.data(), n, narrow_out.data()));
+    wide_out.resize(kernels_.compact_u16(wide.data(), keep.data(), n, wide_out.data()));
+    ASSERT_EQ(narrow_out, narrow_expected);
+    ASSERT_EQ(wide_out, wide_expected);
+  }
+}
+
+TEST(SelectKernels, ForcesByNameAndRefusesNonsense) {
+  for (const Kernels* table : available_kernels()) {
+    const auto chosen = select_kernels(table->isa);
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(*chosen, table);
+  }
+  EXPECT_EQ(select_kernels("scalar").value()->isa, "scalar");
+  EXPECT_EQ(select_kernels("").value(), available_kernels().back());
+  const auto nonsense = select_kernels("avx9000");
+  ASSERT_FALSE(nonsense);
+  EXPECT_EQ(nonsense.error().code, Errc::bad_option);
+  EXPECT_FALSE(select_kernels("AVX2"));
+}
+
+TEST(SelectKernels, SetHoldsForTheProcess) {
+  const Kernels& before = kernels();
+  EXPECT_EQ(&before, available_kernels().back());
+  set_kernels(scalar_kernels());
+  EXPECT_EQ(&kernels(), &scalar_kernels());
+  set_kernels(before);
+}
+
+}  // namespace
+}  // namespace histod::compute
