@@ -24,6 +24,9 @@ class UsageTest(HistoctlTest):
             (["equalize", "a", "--overwrite=yes"], "--overwrite: takes no value"),
             (["equalize", "a", "--bins", "16"], "--bins: there is no such option"),
             (["--bins", "16", "equalize", "a"], "--bins: not an option of equalize"),
+            (["equalize", "a", "--clip", "3"], "--clip: only with --method clahe"),
+            (["histogram", "a", "--method", "global", "--tiles", "4"], "--tiles: only with --method clahe"),
+            (["equalize", "a", "--format", "png", "--quality", "80"], "--quality: only with --format jpeg"),
             (["histogram"], "no input"),
             (["status", "more"], "takes no operands"),
             (["jobs"], "say list, show, get or cancel"),
@@ -55,8 +58,9 @@ class UsageTest(HistoctlTest):
         for name, values in good.items():
             for value in values:
                 with self.subTest(name=name, value=value):
-                    self.run_ctl("equalize", "in.pgm", f"{name}={value}", "-o", "out.pgm", "-f")
-                    self.assertEqual(self.server.log[-1].query, {name[2:]: value})
+                    method = [] if name not in ("--clip", "--tiles") else ["--method", "clahe"]
+                    self.run_ctl("equalize", "in.pgm", f"{name}={value}", *method, "-o", "out.pgm", "-f")
+                    self.assertEqual(self.server.log[-1].query[name[2:]], value)
 
     def test_operands_that_look_like_options(self):
         self.image("-strange")

@@ -190,6 +190,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.problem(400, "bad-option", f"option {name} is unknown, doubled or out of bounds", value=value)
                 return False
             seen.add(name)
+        if seen & {"clip", "tiles"} and "method=clahe" not in self.path:
+            self.violation(f"{self.path}: clip and tiles without method=clahe")
+            self.problem(400, "bad-option", "clip and tiles belong to method=clahe")
+            return False
         return True
 
     def violation(self, text):

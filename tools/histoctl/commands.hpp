@@ -15,6 +15,9 @@ Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings)
 Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
 
+/// Options that do not go together. Exit::usage.
+Result<void> check_image_options(const Arguments& arguments);
+
 /// The query that the image options make, "?rule=exact&..." or empty.
 std::string image_query(const Arguments& arguments);
 

@@ -197,6 +197,7 @@ class Equalizer {
 }  // namespace
 
 Result<Exit> run_equalize(const Arguments& arguments, const Settings& settings) {
+  if (const auto good = check_image_options(arguments); !good) return std::unexpected(good.error());
   auto plan = plan_equalize(arguments);
   if (!plan) return std::unexpected(std::move(plan.error()));
   return Equalizer(arguments, settings, std::move(*plan)).run();

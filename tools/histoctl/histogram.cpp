@@ -162,6 +162,7 @@ class Histograms {
 
 Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings) {
   if (arguments.operands.empty()) return fail(Exit::usage, "histogram: no input was given (IN...)");
+  if (const auto good = check_image_options(arguments); !good) return std::unexpected(good.error());
   return Histograms(arguments, settings).run();
 }
 

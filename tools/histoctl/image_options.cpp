@@ -20,6 +20,16 @@ std::string image_query(const Arguments& arguments) {
   return query;
 }
 
+Result<void> check_image_options(const Arguments& arguments) {
+  const bool clahe = arguments.get("method") == "clahe";
+  for (const std::string_view name : {"clip", "tiles"}) {
+    if (arguments.has(name) && !clahe) return fail(Exit::usage, fmt::format("--{}: only with --method clahe", name));
+  }
+  const std::string format = arguments.get("format", "jpeg");
+  if (arguments.has("quality") && format != "jpeg") return fail(Exit::usage, "--quality: only with --format jpeg");
+  return {};
+}
+
 Result<Upload> make_upload(const Arguments& arguments, const std::string& operand) {
   Upload upload;
   upload.mask_path = arguments.get("mask");
