@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axis_top, cdf_percent, chart_series, fold, type Counts, type Plane } from '../../webui/src/histogram';
+import { axis_top, cdf_percent, chart_series as series_of, fold, plane_name, type Counts, type Plane } from '../../webui/src/histogram';
 
 const k_numbers = { levels: 256, counted: 0, masked: 0, min: 0, max: 0, mean: 0, stddev: 0, median: 0, entropy_bits: 0, cdf: [] };
-const plane = (channel: string, histogram: number[], page = 0): Plane => ({ ...k_numbers, page, channel, histogram });
+const chart_series = (counts: Counts) => series_of(counts, 'channels');
+const plane = (channel: number, histogram: number[], page = 0): Plane => ({ ...k_numbers, page, channel, histogram });
 const counts = (depth: number, planes: Plane[]): Counts =>
   ({ format: 'png', width: 1, height: 1, depth, channels: 1, pages: 1, planes });
 const sum = (all: number[]) => all.reduce((total, count) => total + count, 0);
@@ -32,29 +33,45 @@ test('the CDF rises from the first count to 100 %', () => {
 });
 
 test('the axis has the levels of the depth', () => {
-  const eight = chart_series(counts(8, [plane('luma', new Array(256).fill(1))]));
+  const eight = chart_series(counts(8, [plane(0, new Array(256).fill(1))]));
   assert.equal(eight?.level_step, 1);
   assert.equal(eight?.levels.at(-1), 255);
-  const sixteen = chart_series(counts(16, [plane('luma', new Array(256).fill(1))]));
+  const sixteen = chart_series(counts(16, [plane(0, new Array(256).fill(1))]));
   assert.equal(sixteen?.level_step, 256);
   assert.equal(sixteen?.levels.at(-1), 65280);
-  const unfolded = chart_series(counts(16, [plane('luma', new Array(65536).fill(1))]));
+  const unfolded = chart_series(counts(16, [plane(0, new Array(65536).fill(1))]));
   assert.deepEqual(unfolded?.levels, sixteen?.levels);
 });
 
 test('all channels of the first page are drawn, and no other page', () => {
   const bars = new Array(256).fill(1);
-  const series = chart_series(counts(8, [plane('red', bars), plane('green', bars), plane('red', bars, 1)]));
-  assert.deepEqual(series?.planes.map((one) => one.channel), ['red', 'green']);
+  const series = chart_series(counts(8, [plane(0, bars), plane(1, bars), plane(2, bars), plane(0, bars, 1)]));
+  assert.deepEqual(series?.planes.map((one) => one.name), ['Red', 'Green', 'Blue']);
   assert.equal(chart_series(counts(8, [])), null);
 });
 
 test('the top of the axis is the tallest bar, unless that one would flatten all the others', () => {
-  const series = (bars: number[]) => chart_series(counts(8, [plane('luma', bars)]));
+  const series = (bars: number[]) => chart_series(counts(8, [plane(0, bars)]));
   assert.equal(axis_top([series([0, 10, 20, 30])]), 30);
   const crowded = new Array<number>(256).fill(10);
   crowded[0] = 100000;
   assert.equal(axis_top([series(crowded), null]), 60);
   assert.equal(axis_top([null, null]), 1);
   assert.equal(axis_top([series([0, 0])]), 1);
+});
+
+test('a plane is named by what it counts', () => {
+  const name = (channels: number, planes: number, color: string) => {
+    const all = Array.from({ length: planes }, (_, i) => plane(i, [1]));
+    const answer = { ...counts(8, all), channels };
+    return all.map((one) => plane_name(answer, one, color)).join(' ');
+  };
+  assert.equal(name(1, 1, 'luma'), 'Gray');
+  assert.equal(name(2, 1, 'luma'), 'Gray');
+  assert.equal(name(3, 1, 'gray'), 'Gray');
+  assert.equal(name(3, 1, 'luma'), 'Luma');
+  assert.equal(name(4, 1, 'ycrcb'), 'Luma');
+  assert.equal(name(3, 1, 'lab'), 'L*');
+  assert.equal(name(4, 3, 'channels'), 'Red Green Blue');
+  assert.equal(name(5, 5, 'channels'), 'Band 1 Band 2 Band 3 Band 4 Band 5');
 });

@@ -3,7 +3,7 @@
 
 export interface Plane {
   page: number;
-  channel: string;
+  channel: number;  // 0, but where each channel is counted by itself
   levels: number;
   counted: number;
   masked: number;
@@ -25,6 +25,15 @@ export interface Counts {
   channels: number;
   pages: number;
   planes: Plane[];
+}
+
+// What a plane is called: by its colour where there are three, else by what was counted.
+export function plane_name(counts: Counts, plane: Plane, color: string): string {
+  const planes = counts.planes.filter((other) => other.page === plane.page).length;
+  if (planes === 3) return ['Red', 'Green', 'Blue'][plane.channel] ?? `Band ${plane.channel + 1}`;
+  if (planes > 1) return `Band ${plane.channel + 1}`;
+  if (counts.channels < 3 || color === 'gray') return 'Gray';
+  return color === 'lab' ? 'L*' : 'Luma';
 }
 
 export const k_chart_bins = 256;
@@ -51,16 +60,16 @@ export function cdf_percent(bars: readonly number[]): number[] {
 export interface Series {
   levels: number[];  // the lowest level of each bar
   level_step: number;
-  planes: Array<{ channel: string; bars: number[]; cdf: number[] }>;
+  planes: Array<{ name: string; bars: number[]; cdf: number[] }>;
 }
 
 // The first page's planes on one axis of levels. The answer may hold folded arrays for 16 bit.
-export function chart_series(counts: Counts): Series | null {
+export function chart_series(counts: Counts, color: string): Series | null {
   const first = counts.planes[0];
   if (!first) return null;
   const planes = counts.planes
     .filter((plane) => plane.page === first.page)
-    .map((plane) => ({ channel: plane.channel, bars: fold(plane.histogram) }))
+    .map((plane) => ({ name: plane_name(counts, plane, color), bars: fold(plane.histogram) }))
     .map((plane) => ({ ...plane, cdf: cdf_percent(plane.bars) }));
   const step = (counts.depth === 16 ? 65536 : 256) / planes[0]!.bars.length;
   return { levels: planes[0]!.bars.map((_, i) => i * step), level_step: step, planes };

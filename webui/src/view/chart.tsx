@@ -31,17 +31,12 @@ function read_palette(): Palette {
   return { text: color('--muted'), grid: color('--grid'), bars: by_channel('bar'), curves: by_channel('curve') };
 }
 
-const k_primaries: Record<string, string> = { r: 'red', red: 'red', g: 'green', green: 'green', b: 'blue', blue: 'blue' };
-
-function color_of(colors: Record<string, string>, channel: string, several: boolean): string {
-  return (several && colors[k_primaries[channel.toLowerCase()] ?? 'other']) || colors.other!;
-}
+const color_of = (colors: Record<string, string>, name: string) => colors[name.toLowerCase()] ?? colors.other!;
 
 const count_text = (value: number) =>
   value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)}k` : String(+value.toFixed(1));
 
 function options_for(series: Series, top: number, width: number, palette: Palette, on_bar: (bar: number | null) => void): uPlot.Options {
-  const several = series.planes.length > 1;
   const last = series.levels.length * series.level_step;
   const axis = { stroke: palette.text, font: k_font, ticks: { stroke: palette.grid, width: 1, size: 4 } };
   return {
@@ -60,11 +55,11 @@ function options_for(series: Series, top: number, width: number, palette: Palett
     series: [
       {},
       ...series.planes.map((plane): uPlot.Series => ({
-        scale: 'count', width: 0, fill: color_of(palette.bars, plane.channel, several), points: { show: false },
+        scale: 'count', width: 0, fill: color_of(palette.bars, plane.name), points: { show: false },
         paths: uPlot.paths.bars!({ size: [1, 100], align: 1, gap: 0 }),
       })),
       ...series.planes.map((plane): uPlot.Series => ({
-        scale: 'share', width: 1.75, stroke: color_of(palette.curves, plane.channel, several), points: { show: false },
+        scale: 'share', width: 1.75, stroke: color_of(palette.curves, plane.name), points: { show: false },
         paths: uPlot.paths.stepped!({ align: 1 }),
       })),
     ],
@@ -76,7 +71,7 @@ function bar_text(series: Series, bar: number): string {
   const low = series.levels[bar]!;
   const level = series.level_step > 1 ? `Levels ${low}–${low + series.level_step - 1}` : `Level ${low}`;
   const parts = series.planes.map((plane) => {
-    const name = series.planes.length > 1 ? `${plane.channel} ` : '';
+    const name = series.planes.length > 1 ? `${plane.name} ` : '';
     return `${name}${number_text(plane.bars[bar])} (${plane.cdf[bar]!.toFixed(1)} % up to here)`;
   });
   return `${level}: ${parts.join(', ')}`;

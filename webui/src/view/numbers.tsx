@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useState } from 'preact/hooks';
-import type { Counts, Plane } from '../histogram';
+import { plane_name, type Counts, type Plane } from '../histogram';
 import { bytes_text, number_text } from '../text';
 
 interface Props {
   before: Counts | null;
   after: Counts | null;
+  color: string;
   before_bytes: number;
   after_bytes: number | null;
 }
@@ -36,21 +37,23 @@ function rows({ before, after, before_bytes, after_bytes }: Props, a: Plane | un
   return all.filter(([label]) => label !== 'Left out' || (a?.masked ?? 0) + (b?.masked ?? 0) > 0);
 }
 
-function plane_name(plane: Plane, pages: number): string {
-  return pages > 1 ? `Page ${plane.page + 1}, ${plane.channel}` : plane.channel;
+function choice_name(counts: Counts, plane: Plane, color: string): string {
+  const name = plane_name(counts, plane, color);
+  return counts.pages > 1 ? `Page ${plane.page + 1}, ${name}` : name;
 }
 
 export function Numbers(props: Props) {
   const [chosen, set_chosen] = useState(0);
-  const planes = props.before?.planes ?? [];
+  const { before, color } = props;
+  const planes = before?.planes ?? [];
   const index = chosen < planes.length ? chosen : 0;
   return (
     <section class="panel numbers" aria-label="Numbers">
       <div class="panel-head">
         <h3>Numbers</h3>
-        {planes.length > 1 && (
+        {before && planes.length > 1 && (
           <select aria-label="Channel" value={index} onChange={(event) => set_chosen(Number(event.currentTarget.value))}>
-            {planes.map((plane, i) => <option key={i} value={i}>{plane_name(plane, props.before?.pages ?? 1)}</option>)}
+            {planes.map((plane, i) => <option key={i} value={i}>{choice_name(before, plane, color)}</option>)}
           </select>
         )}
       </div>

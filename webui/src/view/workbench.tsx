@@ -13,8 +13,9 @@ import { Provenance } from './provenance';
 import { Stage } from './stage';
 
 function Details({ input, run }: { input: Input; run: RunState }) {
-  const before = useMemo(() => run.before && chart_series(run.before), [run.before]);
-  const after = useMemo(() => run.after && chart_series(run.after), [run.after]);
+  const color = run.result?.options.color ?? '';
+  const before = useMemo(() => run.before && chart_series(run.before, color), [run.before]);
+  const after = useMemo(() => run.after && chart_series(run.after, color), [run.after]);
   const top = useMemo(() => axis_top([before, after]), [before, after]);
   return (
     <section class="details" aria-label="Measurements">
@@ -23,7 +24,7 @@ function Details({ input, run }: { input: Input; run: RunState }) {
       )}
       <Chart title="Before" series={before} top={top} />
       <Chart title="After" series={after} top={top} />
-      <Numbers before={run.before} after={run.after} before_bytes={input.blob.size} after_bytes={run.result?.blob.size ?? null} />
+      <Numbers before={run.before} after={run.after} color={color} before_bytes={input.blob.size} after_bytes={run.result?.blob.size ?? null} />
       <Provenance digest={run.result?.digest ?? ''} timing={run.result?.timing ?? null} />
     </section>
   );
