@@ -39,6 +39,7 @@ std::expected<BodyAdmission, Response> TestHandler::admit(const RequestHead& hea
 }
 
 void TestHandler::handle(Request request, Responder responder) {
+  handled.emplace_back(request.head.path);
   if (request.head.path == "/drop") return;
   if (request.head.path == "/later") {
     pending.push_back({std::move(request), std::move(responder)});

@@ -39,6 +39,7 @@ class TestHandler final : public net::http::Handler {
   std::uint64_t body_bytes_max = 64u << 20;
   std::vector<Pending> pending;       ///< requests to /later; touched on the loop's thread only
   std::function<void()> on_pending;   ///< called on the loop's thread
+  std::vector<std::string> handled;   ///< paths in order; touched on the loop's thread only
   std::vector<std::string> admitted;  ///< "METHOD target" in order; touched on the loop's thread only
   std::string last_peer;
   bool last_body_in_lease = true;
