@@ -130,7 +130,10 @@ class Reader {
     }
   }
   void fail(std::string_view name, std::string_view what) {
-    if (error_.empty()) error_ = fmt::format("{}{}{}{}", where_, name, name.empty() ? "" : " ", what);
+    if (!error_.empty()) return;
+    std::string subject = where_ + std::string(name);
+    if (subject.ends_with('.')) subject.pop_back();
+    error_ = fmt::format("{} {}", subject.empty() ? "content" : subject, what);
   }
 
  private:

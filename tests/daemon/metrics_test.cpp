@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/metrics.hpp"
+
+#include <limits>
+#include <string>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace histod::daemon {
+namespace {
+
+TEST(Metrics, RendersFamiliesInOrder) {
+  Metrics metrics;
+  metrics.counter("histod_requests_total", "Requests.", [] { return 12.0; });
+  metrics.gauge("histod_ready", "Whether requests are taken.", [] { return 1.0; });
+  EXPECT_EQ(metrics.render(),
+            "# HELP histod_requests_total Requests.\n# TYPE histod_requests_total counter\nhistod_requests_total 12\n"
+            "# HELP histod_ready Whether requests are taken.\n# TYPE histod_ready gauge\nhistod_ready 1\n");
+}
+
+TEST(Metrics, AsksAtEachScrape) {
+  Metrics metrics;
+  double value = 1;
+  metrics.gauge("g", "h", [&] { return value; });
+  EXPECT_NE(metrics.render().find("\ng 1\n"), std::string::npos);
+  value = 0.25;
+  EXPECT_NE(metrics.render().find("\ng 0.25\n"), std::string::npos);
+}
+
+TEST(Metrics, NumbersAreExactAndPlain) {
+  const std::pair<double, const char*> cases[] = {{0, "0"},
+                                                  {-3, "-3"},
+                                                  {1e15, "1000000000000000"},
+                                                  {9007199254740992.0, "9007199254740992"},
+                                                  {0.1, "0.1"},
+                                                  {1e300, "1e+300"},
+                                                  {std::numeric_limits<double>::infinity(), "+Inf"},
+                                                  {-std::numeric_limits<double>::infinity(), "-Inf"},
+                                                  {std::numeric_limits<double>::quiet_NaN(), "NaN"}};
+  for (const auto& [value, text] : cases) {
+    Metrics metrics;
+    metrics.gauge("g", "h", [v = value] { return v; });
+    EXPECT_EQ(metrics.render(), std::string("# HELP g h\n# TYPE g gauge\ng ") + text + "\n");
+  }
+}
+
+TEST(Metrics, LabelsAndHelpAreEscaped) {
+  Metrics metrics;
+  metrics.counter("c_total", "line\nfeed \\ \"quote\"", [](const Metrics::Emit& emit) {
+    emit({{"name", "a\"b\\c\nd"}, {"code", "200"}}, 5);
+    emit({}, 6);
+  });
+  EXPECT_EQ(metrics.render(),
+            "# HELP c_total line\\nfeed \\\\ \"quote\"\n# TYPE c_total counter\n"
+            "c_total{name=\"a\\\"b\\\\c\\nd\",code=\"200\"} 5\nc_total 6\n");
+}
+
+TEST(Metrics, HistogramsAreCumulated) {
+  MetricHistogram histogram{0.125, 1, 10};
+  for (const double value : {0.0625, 0.125, 0.25, 1.0, 5.0, 10.5, 100.0}) histogram.observe(value);
+  histogram.observe(std::numeric_limits<double>::quiet_NaN());
+  Metrics metrics;
+  metrics.histogram("h_seconds", "h",
+                    [&](const Metrics::EmitHistogram& emit) { emit({{"worker", "0"}}, histogram.snapshot()); });
+  EXPECT_EQ(metrics.render(),
+            "# HELP h_seconds h\n# TYPE h_seconds histogram\n"
+            "h_seconds_bucket{worker=\"0\",le=\"0.125\"} 2\nh_seconds_bucket{worker=\"0\",le=\"1\"} 4\n"
+            "h_seconds_bucket{worker=\"0\",le=\"10\"} 5\nh_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n"
+            "h_seconds_sum{worker=\"0\"} 116.9375\nh_seconds_count{worker=\"0\"} 7\n");
+}
+
+TEST(MetricHistogramTest, SnapshotsAddUp) {
+  MetricHistogram a{1, 2}, b{1, 2};
+  a.observe(0.5);
+  b.observe(1.5);
+  b.observe(3);
+  auto sum = a.snapshot();
+  sum.merge(b.snapshot());
+  EXPECT_EQ(sum.counts, (std::vector<std::uint64_t>{1, 1, 1}));
+  EXPECT_EQ(sum.count(), 3u);
+  EXPECT_EQ(sum.sum, 5.0);
+}
+
+TEST(MetricHistogramTest, CanBeReadWhileItCounts) {
+  MetricHistogram histogram{10, 100};
+  std::thread writer([&] {
+    for (int i = 0; i < 100'000; ++i) histogram.observe(i % 200);
+  });
+  std::uint64_t last = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::uint64_t count = histogram.snapshot().count();
+    EXPECT_GE(count, last);
+    last = count;
+  }
+  writer.join();
+  EXPECT_EQ(histogram.snapshot().count(), 100'000u);
+}
+
+TEST(MetricsDeathTest, BadNamesAreBugs) {
+  Metrics metrics;
+  EXPECT_DEATH(metrics.gauge("has space", "h", [] { return 0.0; }), "is_name");
+  metrics.gauge("g", "h", [] { return 0.0; });
+  EXPECT_DEATH(metrics.gauge("g", "h", [] { return 0.0; }), "families_");
+}
+
+}  // namespace
+}  // namespace histod::daemon
