@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   equalize_query, histogram_query, k_colors, k_default_options, k_formats, k_methods, k_rules, option_errors,
-  rule_applies, with_option,
+  rule_applies, rules_for, with_option,
 } from '../../webui/src/options';
 
 const clahe = { ...k_default_options, method: 'clahe' };
@@ -71,8 +71,20 @@ test('CLAHE has two rules; another one falls back to OpenCV, and back again chan
 });
 
 test('every choice is explained in one line, and no value is there twice', () => {
-  for (const choices of [k_methods, k_rules, k_colors, k_formats]) {
+  for (const choices of [k_methods, k_rules, rules_for('clahe'), k_colors, k_formats]) {
     assert.equal(new Set(choices.map((choice) => choice.value)).size, choices.length);
     for (const choice of choices) assert.match(choice.help, /^[^\n]{10,90}$/, choice.label);
   }
+});
+
+test('under CLAHE a rule is explained as what it does there', () => {
+  assert.equal(rules_for('global'), k_rules);
+  assert.match(rules_for('clahe')[0]!.help, /createCLAHE/);
+  assert.deepEqual(rules_for('clahe').map((rule) => rule.value), k_rules.map((rule) => rule.value));
+});
+
+test('what is wrong with a field is said in the space that its help has', () => {
+  const errors = option_errors({ ...clahe, clip: 'x', tiles: 'x', format: 'jpeg', quality: 'x' });
+  assert.deepEqual(Object.keys(errors).sort(), ['clip', 'quality', 'tiles']);
+  for (const text of Object.values(errors)) assert.ok(text.length <= 30, text);
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { is_passing, no_answer, parse_problem, parse_retry_after, sign_in_message } from '../../webui/src/problem';
+import { is_passing, no_answer, parse_problem, parse_retry_after, sign_in_message, too_large } from '../../webui/src/problem';
 
 const k_type = 'application/problem+json';
 
@@ -68,4 +68,10 @@ test('each way of not signing in has its own sentence', () => {
 test('only what may pass by itself is offered again', () => {
   const passing = [0, 400, 401, 403, 408, 413, 415, 422, 429, 500, 503].filter((status) => is_passing(parse_problem(status, '', '', null)));
   assert.deepEqual(passing, [0, 408, 429, 500, 503]);
+});
+
+test('a file over the limit is told like the server tells it', () => {
+  const problem = too_large(5000, 4096);
+  assert.deepEqual([problem.status, problem.code, problem.value, problem.limit], [413, 'too-large', '5000 bytes', '4096 bytes']);
+  assert.equal(is_passing(problem), false);
 });

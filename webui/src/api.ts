@@ -14,6 +14,7 @@ export interface NodeState {
   workers?: unknown[];
   arenas?: Array<{ threads?: number }>;
   fallbacks?: Array<{ what?: string; why?: string }>;
+  limits?: { upload_bytes?: number };
 }
 
 export interface Readiness {

@@ -22,7 +22,8 @@ function to_png(picture: Picture): Promise<Blob | null> {
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
 }
 
-async function viewable(blob: Blob, format: Format): Promise<Blob | null> {
+// The same picture in a format that an <img> shows; null when it cannot be made here.
+export async function viewable(blob: Blob, format: Format): Promise<Blob | null> {
   if (browser_shows(format)) return blob.slice(0, blob.size, `image/${format}`);
   if (format !== 'pgm' && format !== 'ppm' && format !== 'pam') return null;
   const picture = decode_netpbm(new Uint8Array(await blob.arrayBuffer()));

@@ -16,8 +16,8 @@ interface Header {
   offset: number;  // of the first sample
 }
 
-// A canvas this large is the most that browsers agree on.
-export const k_max_preview_pixels = 100e6;
+// Four bytes each, twice: more is not worth a preview.
+export const k_max_preview_pixels = 50e6;
 
 const is_space = (code: number) => code === 32 || (code >= 9 && code <= 13);
 const is_digit = (code: number) => code >= 48 && code <= 57;

@@ -58,11 +58,20 @@ export const k_default_options: Options = {
   quality: '',
 };
 
-// The rules that mean something under CLAHE (they differ in 16 bit only).
-const k_clahe_rules = ['opencv', 'exact'];
+// The rules that mean something under CLAHE.
+const k_clahe_help: Record<string, string> = {
+  opencv: 'Bit for bit what cv::createCLAHE gives.',
+  exact: 'Spreads what was clipped evenly; differs from OpenCV in 16 bit only.',
+};
 
 export function rule_applies(method: string, rule: string): boolean {
-  return method !== 'clahe' || k_clahe_rules.includes(rule);
+  return method !== 'clahe' || rule in k_clahe_help;
+}
+
+// The rules as they are explained for a method.
+export function rules_for(method: string): readonly Choice[] {
+  if (method !== 'clahe') return k_rules;
+  return k_rules.map((rule) => ({ ...rule, help: k_clahe_help[rule.value] ?? 'Not for CLAHE.' }));
 }
 
 // Changes one field and puts right what no longer goes with it.
@@ -81,14 +90,14 @@ export function option_errors(options: Options): OptionErrors {
   const errors: OptionErrors = {};
   if (options.method === 'clahe') {
     const clip = options.clip.trim();
-    if (!k_number.test(clip) || Number(clip) > 1000) errors.clip = 'A number from 0 to 1000.';
+    if (!k_number.test(clip) || Number(clip) > 1000) errors.clip = 'From 0 to 1000.';
     const tiles = /^(\d{1,3})(?:x(\d{1,3}))?$/.exec(options.tiles.trim());
     const sides = tiles ? [Number(tiles[1]), Number(tiles[2] ?? tiles[1])] : [0];
-    if (sides.some((side) => side < 1 || side > 256)) errors.tiles = 'Across x down, as in 8x8; each from 1 to 256.';
+    if (sides.some((side) => side < 1 || side > 256)) errors.tiles = 'As 8x8, each from 1 to 256.';
   }
   const quality = options.quality.trim();
   if (options.format === 'jpeg' && quality !== '' && !(/^\d{1,3}$/.test(quality) && +quality >= 1 && +quality <= 100)) {
-    errors.quality = 'A whole number from 1 to 100.';
+    errors.quality = 'Whole, 1 to 100.';
   }
   return errors;
 }

@@ -30,6 +30,13 @@ export function no_answer(detail: string): Problem {
   return { status: 0, code: 'no-answer', title: k_titles[0]!, detail, value: '', limit: '', retry_after_s: null };
 }
 
+// Told before the upload: a server that refuses a body may close the connection before its answer can be read.
+export function too_large(bytes: number, limit: number): Problem {
+  const detail = 'The file has more bytes than this server takes in one upload.';
+  const text = (count: number) => `${count} bytes`;
+  return { ...no_answer(detail), status: 413, code: 'too-large', title: k_titles[413]!, value: text(bytes), limit: text(limit) };
+}
+
 // Retry-After in seconds; the date form counts from `now_ms`.
 export function parse_retry_after(header: string | null, now_ms: number): number | null {
   if (!header) return null;

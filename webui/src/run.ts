@@ -2,11 +2,11 @@
 // One run of the page: equalize, preview, count before and after.
 import { post_equalize, post_histogram, type Answer, type Image } from './api';
 import type { Counts } from './histogram';
-import type { Input } from './input';
+import { viewable, type Input } from './input';
 import { equalize_query, histogram_query, type Options } from './options';
 import type { Problem } from './problem';
 import { parse_server_timing, type Timing } from './server_timing';
-import { browser_shows, format_of_media_type, result_filename, type Format } from './sniff';
+import { format_of_media_type, result_filename, type Format } from './sniff';
 
 export interface Result {
   input: Input;
@@ -43,10 +43,10 @@ interface Preview {
   problem: Problem | null;
 }
 
-// Formats that browsers do not show are asked for once more, as PNG.
+// A format that can be shown neither by the browser nor by the page is asked for once more, as PNG.
 async function preview(image: Image, input: Input, options: Options, token: string, signal: AbortSignal): Promise<Preview> {
-  const format = format_of_media_type(image.media_type);
-  if (browser_shows(format)) return { url: URL.createObjectURL(image.blob), problem: null };
+  const shown = await viewable(image.blob, format_of_media_type(image.media_type));
+  if (shown) return { url: URL.createObjectURL(shown), problem: null };
   const answer = await post_equalize(equalize_query(options, 'png'), { token, body: input.blob, signal });
   if (!answer.ok) return { url: null, problem: answer.problem };
   return { url: URL.createObjectURL(answer.value.blob), problem: null };
@@ -57,6 +57,7 @@ export async function run(input: Input, options: Options, token: string, signal:
   if (!image.ok) return events.failed(image.problem);
   const { blob, media_type, digest, server_timing } = image.value;
   const { url, problem } = await preview(image.value, input, options, token, signal);
+  if (signal.aborted) return;
   const format = format_of_media_type(media_type);
   events.equalized({
     input,

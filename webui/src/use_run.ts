@@ -4,7 +4,7 @@ import type { Answer } from './api';
 import type { Counts } from './histogram';
 import type { Input } from './input';
 import { option_errors, type Options } from './options';
-import { no_answer, type Problem } from './problem';
+import { no_answer, too_large, type Problem } from './problem';
 import { release_result, run, type Result } from './run';
 
 export interface RunState {
@@ -60,11 +60,12 @@ interface Wanted {
   input: Input | null;
   options: Options;
   token: string;
+  upload_bytes: number;  // the most that the server takes
   attempt: number;  // counts up to ask for the same again
 }
 
 // Runs when the input or an option changes, a moment after the last change; the older request is aborted.
-export function use_run({ input, options, token, attempt }: Wanted): RunState {
+export function use_run({ input, options, token, upload_bytes, attempt }: Wanted): RunState {
   const [state, dispatch] = useReducer(reduce, k_nothing);
   const last_input = useRef<Input | null>(null);
 
@@ -73,6 +74,7 @@ export function use_run({ input, options, token, attempt }: Wanted): RunState {
     last_input.current = input;
     if (!same_input) dispatch({ type: 'clear' });
     if (!input || Object.keys(option_errors(options)).length > 0) return;
+    if (input.blob.size > upload_bytes) return dispatch({ type: 'failed', problem: too_large(input.blob.size, upload_bytes) });
     const abort = new AbortController();
     dispatch({ type: 'start' });
     const events = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
-  k_colors, k_formats, k_methods, k_rules, option_errors, rule_applies, with_option, type Choice, type Options,
+  k_colors, k_formats, k_methods, option_errors, rule_applies, rules_for, with_option, type Choice, type Options,
 } from '../options';
 
 interface Props {
@@ -85,7 +85,7 @@ export function Controls({ options, on_change }: Props) {
         <Field name="tiles" label="Tiles" help="CLAHE: across x down" enabled={options.method === 'clahe'}
           options={options} on_change={on_change} />
       </div>
-      <Pills name="rule" legend="Rule" choices={k_rules} value={options.rule} on_pick={pick('rule')}
+      <Pills name="rule" legend="Rule" choices={rules_for(options.method)} value={options.rule} on_pick={pick('rule')}
         is_enabled={(rule) => rule_applies(options.method, rule)} />
       <Pills name="color" legend="Colour" choices={k_colors} value={options.color} on_pick={pick('color')} />
       <OutputFormat options={options} on_change={on_change} />

@@ -49,7 +49,8 @@ export function Workbench({ session }: { session: Session }) {
   const [input, choose, clear] = use_input();
   const [options, set_options] = useState<Options>(k_default_options);
   const [attempt, set_attempt] = useState(0);
-  const run = use_run({ input, options, token: session.token, attempt });
+  const upload_bytes = session.node?.limits?.upload_bytes ?? Infinity;
+  const run = use_run({ input, options, token: session.token, upload_bytes, attempt });
   const dragging = use_drop_and_paste(choose);
   useEffect(() => {
     if (run.problem?.status === 401) session.sign_out('The server no longer accepts this token. Sign in again.');
