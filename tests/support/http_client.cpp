@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace histod::test {
@@ -52,22 +53,37 @@ std::string HttpReply::field(std::string_view name) const {
   return found == fields.end() ? std::string() : found->second;
 }
 
-HttpClient::HttpClient(std::uint16_t port, std::chrono::milliseconds receive_timeout)
-    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+HttpClient::HttpClient(std::uint16_t port, std::chrono::milliseconds receive_timeout) {
+  open(AF_INET, receive_timeout);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  connect(reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+HttpClient::HttpClient(const std::string& path, std::chrono::milliseconds receive_timeout) {
+  open(AF_UNIX, receive_timeout);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  connect(reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+void HttpClient::open(int family, std::chrono::milliseconds receive_timeout) {
+  fd_ = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(receive_timeout);
   timeval time{};
   time.tv_sec = seconds.count();
   time.tv_usec = std::chrono::duration_cast<std::chrono::microseconds>(receive_timeout - seconds).count();
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
   ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    ::close(fd_);
-    fd_ = -1;
-  }
+}
+
+void HttpClient::connect(const sockaddr* address, socklen_t bytes) {
+  if (::connect(fd_, address, bytes) == 0) return;
+  ::close(fd_);
+  fd_ = -1;
 }
 
 HttpClient::HttpClient(HttpClient&& other) noexcept

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace histod::test {
 
 struct HttpReply {
@@ -25,11 +27,13 @@ struct HttpReply {
 class HttpClient {
  public:
   explicit HttpClient(std::uint16_t port, std::chrono::milliseconds receive_timeout = std::chrono::seconds(20));
+  /// Connects to a Unix socket.
+  explicit HttpClient(const std::string& path, std::chrono::milliseconds receive_timeout = std::chrono::seconds(20));
   HttpClient(HttpClient&& other) noexcept;
   HttpClient(const HttpClient&) = delete;
   ~HttpClient();
 
-  int fd() const { return fd_; }
+  int fd() const { return fd_; }      ///< -1 when connecting failed
   bool send(std::string_view bytes);  ///< false when the peer has closed
   void shutdown_send();
   /// Closes so that the peer sees a reset.
@@ -43,6 +47,8 @@ class HttpClient {
   bool closed_by_peer();
 
  private:
+  void open(int family, std::chrono::milliseconds receive_timeout);
+  void connect(const sockaddr* address, socklen_t bytes);
   bool fill();
 
   int fd_ = -1;
