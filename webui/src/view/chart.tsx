@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One histogram with its running share (CDF), drawn by uPlot.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Series } from '../histogram';
@@ -93,7 +93,7 @@ export function Chart({ title, series, top }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const [bar, set_bar] = useState<number | null>(null);
   const scheme = use_scheme();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = place.current;
     if (!element || !series) return;
     const data: uPlot.AlignedData = [
