@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import os
 import unittest
 
@@ -172,6 +173,15 @@ class JsonTest(HistoctlTest):
         self.assertEqual(record["server_timing_ms"], {"receive": 0.5, "decode": 1.25, "total": 3})
         self.assertEqual(record["tries"], 1)
         self.assertGreater(record["elapsed_ms"], 0)
+
+    def test_numbers_and_text_are_plain_json(self):
+        name = 'odd "name"\\ \u00fc\n.pgm'
+        self.image(name)
+        line = self.run_ctl("equalize", name, "-o", "out.pgm", "--json").stdout.decode()
+        self.assertEqual(line.count("\n"), 1)
+        self.assertEqual(json.loads(line)["file"], name)
+        self.assertIn('"decode":1.25', line)
+        self.assertNotRegex(line, r"\dE\d")
 
     def test_a_line_for_each_input(self):
         names = [self.image(f"in{i}.pgm").name for i in range(6)] + ["missing.pgm"]

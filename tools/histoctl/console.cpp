@@ -101,6 +101,22 @@ void Console::summary(std::string_view text) {
   if (summarize_) print_error(fmt::format("{}\n", text));
 }
 
+std::string to_text(const boost::json::value& value) {
+  if (value.is_double()) return fmt::format("{}", value.get_double());
+  std::string out;
+  if (value.is_array()) {
+    for (const auto& each : value.get_array()) out += (out.empty() ? "" : ",") + to_text(each);
+    return "[" + out + "]";
+  }
+  if (value.is_object()) {
+    for (const auto& [key, each] : value.get_object()) {
+      out += fmt::format("{}{}:{}", out.empty() ? "" : ",", boost::json::serialize(key), to_text(each));
+    }
+    return "{" + out + "}";
+  }
+  return boost::json::serialize(value);
+}
+
 boost::json::object to_json(const Failure& failure) {
   boost::json::object out;
   out["kind"] = kind_of(failure.exit);

@@ -51,6 +51,9 @@ class Console {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// JSON in one line, numbers as people write them (Boost.JSON writes 1.5 as 1.5E0).
+std::string to_text(const boost::json::value& value);
+
 /// {"kind", "detail", "status"?, "code"?, "value"?, "limit"?}
 boost::json::object to_json(const Failure& failure);
 

@@ -82,7 +82,7 @@ class Equalizer {
     console_.report("", fail(Exit::some_failed, fmt::format("{} more not sent", unsent)).error());
     for (; arguments_.has("json") && next_ < plan_.items.size(); ++next_) {
       json::object record{{"file", plan_.items[next_].input}, {"ok", false}, {"error", to_json(failure)}};
-      print(json::serialize(record) + "\n");
+      print(to_text(record) + "\n");
     }
   }
 
@@ -157,7 +157,7 @@ class Equalizer {
       verdict_.add_success();
       describe(*work, *reply);
     }
-    if (arguments_.has("json")) print(json::serialize(work->record) + "\n");
+    if (arguments_.has("json")) print(to_text(work->record) + "\n");
   }
 
   Result<void> store(Work& work, const Reply& reply) {

@@ -25,7 +25,7 @@ std::string cell(const json::object& object, std::string_view key) {
   const json::value value = member(object, key);
   if (value.is_double()) return fmt::format("{:.2f}", value.get_double());
   if (value.is_string()) return one_line(value.get_string());
-  return value.is_null() ? "-" : one_line(json::serialize(value));
+  return value.is_null() ? "-" : one_line(to_text(value));
 }
 
 double number_of(const json::value& value) {
@@ -137,7 +137,7 @@ class Histograms {
     json::object line;
     line["file"] = arguments_.operands[index];
     for (const auto& [key, value] : answer.get_object()) line[key] = value;
-    return json::serialize(line) + "\n";
+    return to_text(line) + "\n";
   }
 
   std::string failure_text(std::size_t index, const Failure& failure) const {
@@ -145,7 +145,7 @@ class Histograms {
     json::object line;
     line["file"] = arguments_.operands[index];
     line["error"] = to_json(failure);
-    return json::serialize(line) + "\n";
+    return to_text(line) + "\n";
   }
 
   const Arguments& arguments_;

@@ -17,7 +17,7 @@ std::string field(const json::value& object, std::string_view key, std::string_v
   const json::value* found = object.is_object() ? object.get_object().if_contains(key) : nullptr;
   if (!found || found->is_null()) return "-";
   if (!inner.empty()) return field(*found, inner);
-  return one_line(found->is_string() ? std::string(found->get_string()) : json::serialize(*found));
+  return one_line(found->is_string() ? std::string(found->get_string()) : to_text(*found));
 }
 
 Result<json::value> fetch_json(Client& client, std::string target) {
@@ -35,7 +35,7 @@ Result<Exit> list(const Arguments& arguments, Client& client) {
   const auto answer = fetch_json(client, std::move(target));
   if (!answer) return std::unexpected(answer.error());
   if (arguments.has("json")) {
-    print(json::serialize(*answer) + "\n");
+    print(to_text(*answer) + "\n");
     return Exit::ok;
   }
   const json::value* jobs = answer->is_object() ? answer->get_object().if_contains("jobs") : nullptr;
@@ -64,7 +64,7 @@ Result<Exit> show(const Arguments& arguments, Client& client, const std::string&
   const auto job = fetch_json(client, "/v1/jobs/" + percent_encoded(id));
   if (!job) return std::unexpected(job.error());
   if (arguments.has("json") || !job->is_object()) {
-    print(json::serialize(*job) + "\n");
+    print(to_text(*job) + "\n");
   } else {
     print_members(job->get_object(), 0);
   }
@@ -93,11 +93,11 @@ Result<Exit> get(const Arguments& arguments, Client& client, const std::string& 
   const auto stored = output ? output->commit(arguments.has("overwrite")) : write_standard_output(reply->body);
   if (!stored) return std::unexpected(stored.error());
   if (arguments.has("json")) {
-    print(json::serialize(json::object{{"job_id", id},
-                                       {"output", path},
-                                       {"bytes", reply->body_bytes},
-                                       {"media_type", reply->field("content-type")},
-                                       {"lut_digest", reply->field("histod-lut-digest")}}) +
+    print(to_text(json::object{{"job_id", id},
+                               {"output", path},
+                               {"bytes", reply->body_bytes},
+                               {"media_type", reply->field("content-type")},
+                               {"lut_digest", reply->field("histod-lut-digest")}}) +
           "\n");
   }
   return Exit::ok;
@@ -119,7 +119,7 @@ Exit cancel(const Arguments& arguments, Client& client) {
     } else {
       verdict.add_success();
     }
-    if (arguments.has("json")) print(json::serialize(record) + "\n");
+    if (arguments.has("json")) print(to_text(record) + "\n");
   }
   return verdict.exit();
 }

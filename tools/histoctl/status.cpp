@@ -10,7 +10,7 @@ namespace json = boost::json;
 namespace {
 
 std::string scalar(const json::value& value) {
-  return one_line(value.is_string() ? std::string(value.get_string()) : json::serialize(value));
+  return one_line(value.is_string() ? std::string(value.get_string()) : to_text(value));
 }
 
 std::string field(const json::object& object, std::string_view key) {
@@ -95,7 +95,7 @@ Result<Exit> run_status(const Arguments& arguments, const Settings& settings) {
   const auto node = parse_object(answer->body);
   if (!node) return std::unexpected(node.error());
   if (arguments.has("json")) {
-    print(json::serialize(json::object{{"server", settings.server}, {"ready", *state}, {"node", *node}}) + "\n");
+    print(to_text(json::object{{"server", settings.server}, {"ready", *state}, {"node", *node}}) + "\n");
   } else {
     print_node(*node);
   }
