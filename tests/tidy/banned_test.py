@@ -36,7 +36,7 @@ ALLOWED = (
     ("net/a.cpp", "std::snprintf(a, n, b);"), ("daemon/a.cpp", "std::shared_ptr<int> p;"), ("net/a.cpp", 'say("a new name");'),
     ("net/a.cpp", "auto f = [this] { g(); };\nco_await h(f);"), ("net/a.cpp", "co_await f(buffer[i], x);"), ("net/a.cpp", "co_await f([] { return 1; }());"),
     ("tests/a.cpp", 'GTEST_SKIP() << "no AVX-512 here";'), ("CMakeLists.txt", "# no NDEBUG, no -mavx2"), ("tests/a.cpp", 'mkdtemp("/tmp/aXXXXXX")'),
-    ("docs/a.md", "`~/.local/state/histod`, GET /work"), ("webui/a.ts", "const p = new Promise(f);"), ("tests/tidy/a.py", "# TODO time.sleep(1)"),
+    ("docs/a.md", "`~/.local/state/histod`, GET /work"), ("tests/a.cpp", 'f("/home/me/photo.png");'), ("webui/a.ts", "const p = new Promise(f);"), ("tests/tidy/a.py", "# TODO time.sleep(1)"),
 )
 
 

@@ -104,6 +104,7 @@ class Files(unittest.TestCase):
     def test_dead_sources_and_headers(self):
         files = {"net/CMakeLists.txt": "add_library(a a.cpp http/b.cpp)\n# c.cpp\n", "net/a.cpp": '#include "net/a.hpp"\n', "net/a.hpp": "",
                  "net/http/b.cpp": "", "net/c.cpp": "", "net/d.hpp": ""}
+        files |= {"tests/CMakeLists.txt": "add_executable(x ${name}_fuzz.cpp ${here}/net/e.cpp)\n", "tests/f_fuzz.cpp": "", "tests/net/e.cpp": ""}
         self.assertEqual(found(rules.dead_files, files), [("net/c.cpp", 1), ("net/d.hpp", 1)])
 
     def test_dead_typescript(self):

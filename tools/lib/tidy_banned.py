@@ -31,7 +31,7 @@ CMAKE = (
 )
 TEXT = (
     ("unfinished", r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", "finish it, or open an issue"),
-    ("machine-path", r"(?<![\w.~}-])/(?:home|root|work|Users|mnt)/[\w.]", "a path of one machine: take it from an option, $HOME or the build folder"),
+    ("machine-path", r"(?<![\w.~}-])/(?:home/(?!me/)|root/|work/|Users/|mnt/)[\w.]", "a path of one machine: take it from an option, $HOME or the build folder"),
     ("conflict", r"^(?:<{7}|>{7}) ", "unresolved merge conflict"),
 )
 PROSE = (".md", ".yaml", ".yml", ".css", ".html", ".json", ".toml", ".txt")

@@ -185,12 +185,13 @@ def spdx(tree):
 
 def dead_files(tree):
     """A source that no CMakeLists.txt names, or a header that nothing includes, is not built and not tested."""
-    cmake = {file.path: "\n".join(file.code) for file in tree.files if file.cmake}
+    words = {word for file in tree.files if file.cmake for word in re.findall(r"[^\s()\";]+", "\n".join(file.code))}
+    named = {word.split("}/")[-1] if word.startswith("${") else word for word in words}
+    patterns = [re.compile(re.sub(r"\\\$\\\{\w+\\\}", r"\\w+", re.escape(word))) for word in named if "${" in word]
     for file in tree.of(".cpp"):
-        names = [file.path] + [str(pathlib.PurePosixPath(file.path).relative_to(parent))
-                               for parent in pathlib.PurePosixPath(file.path).parents]
-        stems = [re.escape(name) for name in names] + [re.escape(pathlib.PurePosixPath(file.path).stem) + r"(?:\.\w+)?"]
-        if not any(re.search(rf"(?:^|[\s\"/(])(?:{'|'.join(stems)})(?=[\s\")]|$)", text, re.M) for text in cmake.values()):
+        path = pathlib.PurePosixPath(file.path)
+        names = {str(path.relative_to(parent)) for parent in path.parents}
+        if not names & named and not any(pattern.fullmatch(name) for pattern in patterns for name in names):
             yield file.path, 1, "dead file: no CMakeLists.txt names it"
     included = {target for file in tree.of(*CPP) for _, target in tree.includes(file)}
     for file in tree.of(".hpp"):
