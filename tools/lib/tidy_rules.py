@@ -186,7 +186,7 @@ def spdx(tree):
 def dead_files(tree):
     """A source that no CMakeLists.txt names, or a header that nothing includes, is not built and not tested."""
     words = {word for file in tree.files if file.cmake for word in re.findall(r"[^\s()\";]+", "\n".join(file.code))}
-    named = {word.split("}/")[-1] if word.startswith("${") else word for word in words}
+    named = {re.sub(r"^(?:\$\{\w+\}/)?(?:\.\./)*", "", word) for word in words}
     patterns = [re.compile(re.sub(r"\\\$\\\{\w+\\\}", r"\\w+", re.escape(word))) for word in named if "${" in word]
     for file in tree.of(".cpp"):
         path = pathlib.PurePosixPath(file.path)
