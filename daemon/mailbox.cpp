@@ -11,26 +11,27 @@
 
 namespace histod::daemon {
 
-Mailbox::Mailbox(std::size_t capacity) : ring_(capacity), event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  assert(capacity > 0);
+Mailbox::Mailbox(std::size_t capacity, std::size_t reserved)
+    : reserved_(reserved), ring_(capacity), event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  assert(capacity > reserved);
   if (event_fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
 }
 
 Mailbox::~Mailbox() { ::close(event_fd_); }
 
-bool Mailbox::push(Message& message) {
+bool Mailbox::push(Message& message, std::size_t room) {
   const std::lock_guard lock(mutex_);
-  if (count_ == ring_.size()) return false;
+  if (count_ >= room) return false;
   ring_[(head_ + count_) % ring_.size()] = std::move(message);
   // Only the first message wakes the reader: it takes all that are there when it comes.
   if (count_++ == 0) ::eventfd_write(event_fd_, 1);
   return true;
 }
 
-bool Mailbox::post(Message&& message) { return push(message); }
+bool Mailbox::post(Message&& message) { return push(message, ring_.size() - reserved_); }
 
 void Mailbox::complete(Message&& message) {
-  const bool pushed = push(message);
+  const bool pushed = push(message, ring_.size());
   assert(pushed);
 }
 

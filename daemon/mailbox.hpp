@@ -14,13 +14,14 @@ class Mailbox {
  public:
   using Message = std::move_only_function<void()>;
 
-  /// `capacity`: how many messages may wait; the creator writes it as a sum, one line a reason.
-  explicit Mailbox(std::size_t capacity);
+  /// `capacity`: how many messages may wait; the creator writes it as a sum, one line a reason. Of it, `reserved` is
+  /// room that only complete() takes: without it whoever posts could fill the box and leave a completion no place.
+  explicit Mailbox(std::size_t capacity, std::size_t reserved = 0);
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
-  /// Any thread. False, and the message is left alone, when the box is full.
+  /// Any thread. False, and the message is left alone, when the box is full but for the reserved room.
   [[nodiscard]] bool post(Message&& message);
   /// Any thread. For completions, for which room was reserved in the capacity: a full box is a bug (asserted).
   void complete(Message&& message);
@@ -30,8 +31,9 @@ class Mailbox {
   int fd() const { return event_fd_; }
 
  private:
-  bool push(Message& message);
+  bool push(Message& message, std::size_t room);
 
+  const std::size_t reserved_;
   std::mutex mutex_;
   std::vector<Message> ring_;
   std::size_t head_ = 0;
