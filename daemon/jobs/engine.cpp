@@ -32,6 +32,11 @@ api::Problem no_such_job(const std::string& id) {
   return problem(404, "not-found", is_ulid(id) ? "there is no job " + id : "this is not the id of a job");
 }
 
+/// The room that posts leave free: what each attempt says of itself, and resume, drain and stop.
+std::size_t completions_max(const Engine::Options& options) { return 2 * options.running_max + 8; }
+
+bool is_unknown(std::error_code error) { return error == make_error_code(SpoolErrc::no_such_job); }
+
 /// What makes two requests the same: the bytes and the options.
 std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
   std::string text = input_sha256 + "\n" + mask_sha256 + "\n";
@@ -46,7 +51,7 @@ Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interf
       spool_(spool),
       log_(log),
       interfaces_(std::move(interfaces)),
-      mailbox_(options.mailbox_messages) {}
+      mailbox_(options.mailbox_messages + completions_max(options), completions_max(options)) {}
 
 Engine::~Engine() {
   if (!thread_.joinable()) return;
@@ -94,6 +99,10 @@ void Engine::main() {
     if (stopping_ && running_.empty()) break;
   }
   mailbox_.drain();
+  // An attempt that did not come about does not count, also not after a restart.
+  for (const std::string& id : begun_on_disk_)
+    if (auto stored = spool_.update(jobs_.at(id)); !stored)
+      static_cast<void>(disk_problem(stored.error(), "storing a job that waits"));
 }
 
 void Engine::recover(SpoolScan scan) {
@@ -227,7 +236,8 @@ void Engine::remove(std::string id, Reply<void> reply) {
 Outcome<void> Engine::remove_now(const std::string& id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return std::unexpected(no_such_job(id));
-  if (auto removed = spool_.remove(id); !removed)
+  // A removal that failed half-way leaves a job here that the spool does not have any more.
+  if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error()))
     return std::unexpected(disk_problem(removed.error(), "removing the job"));
   if (running_.contains(id)) removed_while_running_.insert(id);
   if (!is_final(found->second.state)) {
@@ -242,11 +252,14 @@ void Engine::forget(const std::string& id) {
   const auto found = jobs_.find(id);
   if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
   std::erase(queue_, id);
+  begun_on_disk_.erase(id);
   jobs_.erase(found);
 }
 
 void Engine::dispatch_some() {
-  if (paused_ || draining_ || stopping_ || interfaces_.now_ms() < retry_at_ms_) return;
+  if (paused_ || draining_ || stopping_) return;
+  // Further away than any retry: the clock was set back.
+  if (const std::int64_t left = retry_at_ms_ - interfaces_.now_ms(); left > 0 && left <= k_tick_ms) return;
   retry_at_ms_ = 0;
   while (!queue_.empty() && running_.size() < options_.running_max) {
     const std::string id = queue_.front();
@@ -269,16 +282,27 @@ bool Engine::begin(const std::string& id) {
     next.started_ms = interfaces_.now_ms();
     ++next.attempts;
   }
-  // The attempt is on stable storage before it begins: a job that kills the program is counted.
-  auto stored = spool_.update(next);
-  if (!stored || (next.state == JobState::running && !interfaces_.dispatch(next))) {
+  const bool runs = next.state == JobState::running;
+  // The attempt is on stable storage before it begins: a job that kills the program is counted. One that was put off
+  // is there already.
+  const bool known = runs && begun_on_disk_.contains(id);
+  auto stored = known ? DiskResult<void>() : spool_.update(next);
+  if (!stored && is_unknown(stored.error())) {
+    give_up_lost(id);
+    return true;
+  }
+  if (stored && runs) begun_on_disk_.insert(id);
+  if (!stored || (runs && !interfaces_.dispatch(next))) {
     if (!stored) static_cast<void>(disk_problem(stored.error(), "starting a job"));
     queue_.push_front(id);
     retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
     return false;
   }
   record = std::move(next);
-  if (record.state == JobState::running) running_.insert(id);
+  if (runs)
+    running_.insert(id);
+  else
+    drop_input(id);
   answer_waiters(id);
   return true;
 }
@@ -324,26 +348,44 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
   }
   JobRecord next = describe(record, outcome);
   if (auto stored = spool_.update(next); !stored) {
+    if (is_unknown(stored.error())) return give_up_lost(id);
     // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
     static_cast<void>(disk_problem(stored.error(), "storing the end of a job"));
-    record.state = JobState::queued;
+    put_off(record);
     queue_.push_back(id);
     retry_at_ms_ = interfaces_.now_ms() + k_tick_ms;
     return;
   }
   record = std::move(next);
+  drop_input(id);
+  answer_waiters(id);
+}
+
+void Engine::drop_input(const std::string& id) {
+  begun_on_disk_.erase(id);
   if (auto dropped = spool_.remove_input(id); !dropped)
     static_cast<void>(disk_problem(dropped.error(), "dropping a finished job's image"));
+}
+
+/// The spool does not have it any more: its removal failed half-way, so that its client wants no more of it.
+void Engine::give_up_lost(const std::string& id) {
+  log_.warn("a job is gone from the spool", {{"job", id}});
+  jobs_.at(id).state = JobState::cancelled;
   answer_waiters(id);
+  forget(id);
+}
+
+/// The attempt does not count: nothing is wrong with the job.
+void Engine::put_off(JobRecord& record) {
+  record.state = JobState::queued;
+  if (record.attempts > 0) --record.attempts;
 }
 
 void Engine::yielded(std::string id) {
   mailbox_.complete([this, id = std::move(id)] {
     running_.erase(id);
     if (removed_while_running_.erase(id) > 0) return;
-    JobRecord& record = jobs_.at(id);
-    record.state = JobState::queued;
-    if (record.attempts > 0) --record.attempts;
+    put_off(jobs_.at(id));
     queue_.push_front(id);
     retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
   });
@@ -357,7 +399,7 @@ void Engine::expire() {
     if (is_final(record.state) && record.finished_ms <= oldest_ms) expired.push_back(id);
   }
   for (const std::string& id : expired) {
-    if (auto removed = spool_.remove(id); !removed) {
+    if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error())) {
       static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
       return;
     }

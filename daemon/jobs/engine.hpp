@@ -64,7 +64,7 @@ class Engine {
     std::size_t running_max = 2;     ///< at one time, over all workers
     std::uint32_t attempts_max = 3;  ///< a job that was running when the program died this often is given up
     std::chrono::milliseconds result_ttl{24 * 3'600'000};
-    std::size_t mailbox_messages = 16'384;
+    std::size_t mailbox_messages = 16'384;  ///< calls that may wait; attempts have room of their own
     std::string program_version;
   };
   struct Interfaces {
@@ -123,6 +123,9 @@ class Engine {
   std::optional<Outcome<Submitted>> replay(const std::string& key_sha256, const std::string& request_sha256);
   Outcome<void> remove_now(const std::string& id);
   void do_finished(const std::string& id, Finished outcome);
+  void drop_input(const std::string& id);
+  void give_up_lost(const std::string& id);
+  static void put_off(JobRecord& record);
   JobRecord describe(JobRecord record, const Finished& outcome);
   void dispatch_some();
   bool begin(const std::string& id);
@@ -143,6 +146,7 @@ class Engine {
   std::unordered_map<std::string, std::string> id_by_key_;
   std::deque<std::string> queue_;
   std::set<std::string> running_;
+  std::set<std::string> begun_on_disk_;  ///< their record says that an attempt is under way
   std::set<std::string> removed_while_running_;
   std::multimap<std::string, Waiter> waiters_;
   std::int64_t retry_at_ms_ = 0;  ///< after a yield: no dispatch before
