@@ -129,6 +129,47 @@ test('a PGM, which no browser shows, has a before and an after', async () => {
   assert.deepEqual(trouble, []);
 });
 
+// A TIFF by hand: one strip of 16-bit gray, little-endian, no compression.
+function encodeTiff16({ width, height, values }) {
+  const tags = [
+    [256, 3, width], [257, 3, height], [258, 3, 16], [259, 3, 1], [262, 3, 1], [273, 4, 8], [277, 3, 1], [278, 3, height],
+    [279, 4, 2 * values.length],
+  ];
+  const out = Buffer.alloc(8 + 2 * values.length + 2 + 12 * tags.length + 4);
+  out.write('II', 0, 'latin1');
+  out.writeUInt16LE(42, 2);
+  out.writeUInt32LE(8 + 2 * values.length, 4);
+  values.forEach((value, i) => out.writeUInt16LE(value, 8 + 2 * i));
+  let at = out.writeUInt16LE(tags.length, 8 + 2 * values.length);
+  for (const [tag, type, value] of tags) {
+    out.writeUInt16LE(tag, at);
+    out.writeUInt16LE(type, at + 2);
+    out.writeUInt32LE(1, at + 4);
+    out.writeUInt32LE(value, at + 8);
+    at += 12;
+  }
+  return out;
+}
+
+test('of a TIFF the result is shown, with a note, and the file stays a 16-bit TIFF', async () => {
+  const values = Array.from({ length: 48 * 32 }, (_, i) => 1000 + 3 * i);
+  await signIn(page, token);
+  await choose(page, 'scan.tiff', encodeTiff16({ width: 48, height: 32, values }));
+  await settled(page);
+  assert.match(await page.locator('.note').innerText(), /only the result is shown/);
+  assert.equal(await page.locator('.frame img.before').count(), 0);
+  const size = await page.locator('.frame img.after').evaluate(async (image) => {
+    await image.decode();
+    return [image.naturalWidth, image.naturalHeight];
+  });
+  assert.deepEqual(size, [48, 32]);
+  assert.match(await page.locator('.numbers').innerText(), /1 × 16 bit/);
+  const { name, bytes } = await download();
+  assert.equal(name, 'scan_equalized.tiff');
+  assert.match(bytes.toString('latin1', 0, 4), /^(II\*\0|MM\0\*)$/);
+  assert.deepEqual(trouble, []);
+});
+
 test('the line between before and after moves by keys and by the pointer', async () => {
   await signIn(page, token);
   await choose(page, 'dim.png', encodePng(dimGray(120, 90)), 'image/png');
