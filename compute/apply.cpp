@@ -42,7 +42,7 @@ class SegmentWriter {
       : job_(job), view_(view), selection_(selection_of(*job.page)), maps_(maps), kernels_(kernels()) {
     const unsigned step = view.format.channels();
     segment_ = is_conversion(job.target) ? view.width : std::min(view.width, k_segment_pixels);
-    keep_.resize(segment_);
+    keep_.resize(segment_, 1);
     mapped_.resize(segment_);
     saved_.resize(std::size_t{segment_} * step);
     if (!job.write) work_.resize(std::size_t{segment_} * step);
@@ -69,7 +69,7 @@ class SegmentWriter {
   void segment(std::uint32_t y, std::uint32_t x, std::uint32_t n) {
     T* pixels = pixel_at<T>(view_, y, x);
     const std::size_t samples = std::size_t{n} * view_.format.channels();
-    const bool all = fill_keep<T>(view_, selection_, y, x, n, keep_.data());
+    const bool all = selection_.everything() || fill_keep<T>(view_, selection_, y, x, n, keep_.data());
     if (!all) std::copy_n(pixels, samples, saved_.data());
     if (!job_.write) pixels = std::copy_n(pixels, samples, work_.data()) - samples;
     switch (job_.target) {
@@ -98,7 +98,9 @@ class SegmentWriter {
       count(p, out, n, all);
       if (step == 1) continue;
       T* channel = pixels + job_.planes[p].channel;
-      for (std::size_t i = 0; i < n; ++i) channel[i * step] = out[i];
+      with_step(step, [channel, out, n](auto constant) {
+        for (std::size_t i = 0; i < n; ++i) channel[i * constant] = out[i];
+      });
     }
   }
 

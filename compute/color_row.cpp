@@ -2,12 +2,32 @@
 #include "compute/color_row.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <vector>
 
+#include <emmintrin.h>
 #include <opencv2/imgproc.hpp>
 
 namespace histod::compute {
+namespace {
+
+/// The first three samples of each pixel, from pixels of one size to pixels of another.
+template <class T>
+void copy_colors(const T* from, std::size_t from_step, T* to, std::size_t to_step, std::size_t n) {
+  if (from_step == 3 && to_step == 3) {
+    std::copy_n(from, 3 * n, to);
+    return;
+  }
+  for (std::size_t i = 0; i < n; ++i, from += from_step, to += to_step) std::copy_n(from, 3, to);
+}
+
+/// Rounds half to even, as the default mode of the CPU does.
+template <class T>
+T to_level(float value, float top) {
+  return static_cast<T>(_mm_cvtss_si32(_mm_set_ss(std::clamp(value, 0.0f, top))));
+}
+
+}  // namespace
 
 template <class T>
 struct ColorRow<T>::State {
@@ -52,25 +72,23 @@ ColorRow<T>::~ColorRow() = default;
 template <class T>
 void ColorRow<T>::split(const T* pixels) {
   State& s = *state_;
+  const std::size_t width = s.width;
+  const int code = s.space == ColorSpace::lab ? cv::COLOR_RGB2Lab : cv::COLOR_RGB2YCrCb;
+  if (!s.as_float) {
+    copy_colors(pixels, s.step, s.rgb.template ptr<T>(), 3, width);
+    s.convert(s.rgb, s.other, code);
+    const T* from = s.other.template ptr<T>();
+    for (std::size_t i = 0; i < width; ++i) s.values[i] = from[3 * i];
+    return;
+  }
   const auto top = static_cast<float>(s.top);
-  for (std::size_t i = 0; i < s.width; ++i, pixels += s.step) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      if (s.as_float) {
-        s.rgb.template ptr<float>()[3 * i + c] = std::min(1.0f, static_cast<float>(pixels[c]) / top);
-      } else {
-        s.rgb.template ptr<T>()[3 * i + c] = pixels[c];
-      }
-    }
+  float* rgb = s.rgb.template ptr<float>();
+  for (std::size_t i = 0; i < width; ++i, pixels += s.step) {
+    for (std::size_t c = 0; c < 3; ++c) rgb[3 * i + c] = std::min(1.0f, static_cast<float>(pixels[c]) / top);
   }
-  s.convert(s.rgb, s.other, s.space == ColorSpace::lab ? cv::COLOR_RGB2Lab : cv::COLOR_RGB2YCrCb);
-  for (std::size_t i = 0; i < s.width; ++i) {
-    if (s.as_float) {
-      const float value = std::nearbyint(s.other.template ptr<float>()[3 * i] * (top / 100.0f));
-      s.values[i] = static_cast<T>(std::clamp(value, 0.0f, top));
-    } else {
-      s.values[i] = s.other.template ptr<T>()[3 * i];
-    }
-  }
+  s.convert(s.rgb, s.other, code);
+  const float* from = s.other.template ptr<float>();
+  for (std::size_t i = 0; i < width; ++i) s.values[i] = to_level<T>(from[3 * i] * (top / 100.0f), top);
 }
 
 template <class T>
@@ -81,24 +99,24 @@ T* ColorRow<T>::values() {
 template <class T>
 void ColorRow<T>::join(T* pixels) {
   State& s = *state_;
-  const auto top = static_cast<float>(s.top);
-  for (std::size_t i = 0; i < s.width; ++i) {
-    if (s.as_float) {
-      s.other.template ptr<float>()[3 * i] = static_cast<float>(s.values[i]) * (100.0f / top);
-    } else {
-      s.other.template ptr<T>()[3 * i] = s.values[i];
-    }
+  const std::size_t width = s.width;
+  const int code = s.space == ColorSpace::lab ? cv::COLOR_Lab2RGB : cv::COLOR_YCrCb2RGB;
+  if (!s.as_float) {
+    T* to = s.other.template ptr<T>();
+    for (std::size_t i = 0; i < width; ++i) to[3 * i] = s.values[i];
+    s.convert(s.other, s.rgb, code);
+    T* rgb = s.rgb.template ptr<T>();
+    const T top = static_cast<T>(s.top);
+    for (std::size_t i = 0; top != std::numeric_limits<T>::max() && i < 3 * width; ++i) rgb[i] = std::min(rgb[i], top);
+    return copy_colors(rgb, 3, pixels, s.step, width);
   }
-  s.convert(s.other, s.rgb, s.space == ColorSpace::lab ? cv::COLOR_Lab2RGB : cv::COLOR_YCrCb2RGB);
-  for (std::size_t i = 0; i < s.width; ++i, pixels += s.step) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      if (s.as_float) {
-        const float value = std::nearbyint(s.rgb.template ptr<float>()[3 * i + c] * top);
-        pixels[c] = static_cast<T>(std::clamp(value, 0.0f, top));
-      } else {
-        pixels[c] = static_cast<T>(std::min<std::uint32_t>(s.rgb.template ptr<T>()[3 * i + c], s.top));
-      }
-    }
+  const auto top = static_cast<float>(s.top);
+  float* to = s.other.template ptr<float>();
+  for (std::size_t i = 0; i < width; ++i) to[3 * i] = static_cast<float>(s.values[i]) * (100.0f / top);
+  s.convert(s.other, s.rgb, code);
+  const float* rgb = s.rgb.template ptr<float>();
+  for (std::size_t i = 0; i < width; ++i, pixels += s.step) {
+    for (std::size_t c = 0; c < 3; ++c) pixels[c] = to_level<T>(rgb[3 * i + c] * top, top);
   }
 }
 

@@ -80,7 +80,9 @@ const T* PlaneReader<T>::read(std::uint32_t y, std::uint32_t x, std::uint32_t n)
   if (step == 1) return pixels;
   if (plane_.kind == PlaneKind::channel) {
     pixels += plane_.channel;
-    for (std::uint32_t i = 0; i < n; ++i) scratch_[i] = pixels[std::size_t{i} * step];
+    with_step(step, [pixels, n, out = scratch_.data()](auto constant) {
+      for (std::size_t i = 0; i < n; ++i) out[i] = pixels[i * constant];
+    });
   } else if constexpr (sizeof(T) == 1) {
     kernels_.luma_u8(pixels, step, n, plane_.weights, scratch_.data());
   } else {
