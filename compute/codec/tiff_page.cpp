@@ -91,6 +91,7 @@ Result<void> PageReader::read_coding() {
   if (number(k_fill_order, 1) != 1) return unsupported("fill order of the TIFF", number(k_fill_order, 1));
   const std::uint64_t planar = number(k_planar_configuration, 1);
   if (planar != 1 && planar != 2) return unsupported("planar configuration of the TIFF", planar);
+  page.planar = static_cast<std::uint16_t>(planar);
   page.layout.separate = planar == 2 && page.layout.samples > 1;
   return {};
 }

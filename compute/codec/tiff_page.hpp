@@ -51,6 +51,7 @@ Chunk chunk_at(const Layout& layout, std::uint64_t index);
 struct Page {
   Layout layout;
   unsigned photometric = 1;
+  std::uint16_t planar = 1;  ///< the tag: 2 may be there for one sample, too
   PageInfo info;
   Bytes color_map;  ///< of a palette page: 3 * 2^bits 16-bit values
   Entry offsets;

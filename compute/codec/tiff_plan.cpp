@@ -157,7 +157,7 @@ void add_structure(EntryMaker make, const OutPage& page, unsigned photometric, c
   make.shorts(k_compression, {static_cast<std::uint16_t>(layout.coding)});
   make.shorts(k_photometric, {static_cast<std::uint16_t>(photometric)});
   make.shorts(k_samples_per_pixel, {static_cast<std::uint16_t>(layout.samples)});
-  make.shorts(k_planar_configuration, {static_cast<std::uint16_t>(layout.separate ? 2 : 1)});
+  make.shorts(k_planar_configuration, {page.planar});
   if (layout.tiled) {
     make.long_value(k_tile_width, layout.chunk_width);
     make.long_value(k_tile_length, layout.chunk_height);
@@ -179,7 +179,8 @@ OutPage page_like(const Page& source, const Directory& directory, const ImageVie
   const bool keeps_bits = source.info.role == PageRole::mask && source.layout.bits == 1 && view.format.channels() == 1;
   page.layout.bits = keeps_bits ? 1 : view.format.depth_bits;
   page.layout.samples = view.format.channels();
-  page.layout.separate = source.layout.separate && page.layout.samples > 1;
+  page.planar = source.planar;
+  page.layout.separate = source.planar == 2 && page.layout.samples > 1;
   const bool rgb_now = view.format.colors == 3 && (source.photometric == 2 || source.palette());
   const bool gray_source = !source.palette() && source.photometric != 2;
   const unsigned photometric = rgb_now ? 2 : gray_source ? source.photometric : 1;

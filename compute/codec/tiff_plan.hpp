@@ -22,6 +22,7 @@ struct OutEntry {
 struct OutPage {
   Layout layout{};
   bool invert = false;  ///< MinIsWhite
+  std::uint16_t planar = 1;
   ImageView view{};
   std::uint32_t levels = 0;         ///< of the view, when they are to be stretched to the whole depth
   std::vector<OutEntry> entries{};  ///< by tag, without the offsets and byte counts of the chunks

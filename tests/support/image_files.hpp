@@ -99,6 +99,15 @@ std::vector<std::int16_t> jpeg_coefficients(const FileBytes& file, int index);
 /// Its quantization table.
 std::vector<std::uint16_t> jpeg_quantization(const FileBytes& file, int index);
 std::vector<std::pair<int, std::string>> jpeg_markers(const FileBytes& file);
+struct JpegShape {
+  int components = 0;
+  int h = 0, v = 0;  ///< sampling factors of the first component
+  bool progressive = false;
+  int restart_interval = 0;
+  int density = 0;
+  friend bool operator==(const JpegShape&, const JpegShape&) = default;
+};
+JpegShape jpeg_shape(const FileBytes& file);
 
 /// A minimal ICC profile header for "RGB " or "GRAY", with some bytes behind it.
 std::string fake_icc(std::string_view color_space, std::size_t bytes = 600);

@@ -198,6 +198,7 @@ FileBytes tiff_file(const std::vector<TiffPage>& pages) {
   }
   TIFFClose(tiff);
   if (!first.geo) return file.bytes;
+  file.at = 0;
   tiff = open_memory(file, "r+");
   add_exif(tiff);
   TIFFClose(tiff);

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute/codec/jpeg_encode.hpp"
+
+#include <cmath>
+
+#include "compute/codec/jpeg_size.hpp"
+
+namespace histod::compute::codec::jpeg {
+namespace {
+
+constexpr int k_default_quality = 90;
+constexpr unsigned k_app1 = 0xE1;
+constexpr unsigned k_app2 = 0xE2;
+constexpr unsigned k_app14 = 0xEE;
+constexpr std::size_t k_segment_bytes_max = 65533;
+constexpr std::size_t k_icc_part_bytes = 65519;
+
+OwnedSegment prefixed(unsigned marker, std::string_view prefix, Bytes data) {
+  OwnedSegment segment{marker, {}, {}};
+  const Bytes head = as_bytes(prefix);
+  segment.made.assign(head.begin(), head.end());
+  segment.made.insert(segment.made.end(), data.begin(), data.end());
+  return segment;
+}
+
+void add_icc(std::vector<OwnedSegment>& segments, Bytes icc) {
+  const std::size_t parts = (icc.size() + k_icc_part_bytes - 1) / k_icc_part_bytes;
+  if (parts > 255) return;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const Bytes part = icc.subspan(i * k_icc_part_bytes, std::min(k_icc_part_bytes, icc.size() - i * k_icc_part_bytes));
+    const char numbers[2] = {static_cast<char>(i + 1), static_cast<char>(parts)};
+    segments.push_back(prefixed(k_app2, std::string(k_icc_prefix) + std::string(numbers, 2), part));
+  }
+}
+
+std::vector<OwnedSegment> converted_segments(const Image& image, const PixelFormat& pixel) {
+  const Metadata metadata = carried_metadata(image, pixel.colors);
+  std::vector<OwnedSegment> segments;
+  if (!metadata.exif.empty() && metadata.exif.size() + k_exif_prefix.size() <= k_segment_bytes_max)
+    segments.push_back(prefixed(k_app1, k_exif_prefix, metadata.exif));
+  if (!metadata.xmp.empty() && metadata.xmp.size() + k_xmp_prefix.size() <= k_segment_bytes_max)
+    segments.push_back(prefixed(k_app1, k_xmp_prefix, metadata.xmp));
+  add_icc(segments, metadata.icc);
+  return segments;
+}
+
+/// Tables and sampling factors of the input. Its file is open in `source`.
+void keep_coding(jpeg_compress_struct& compress, const jpeg_decompress_struct& source) {
+  for (int i = 0; i < compress.num_components; ++i) {
+    jpeg_component_info& to = compress.comp_info[i];
+    const jpeg_component_info& from = source.comp_info[i];
+    to.h_samp_factor = compress.num_components == 1 ? 1 : from.h_samp_factor;
+    to.v_samp_factor = compress.num_components == 1 ? 1 : from.v_samp_factor;
+    const JQUANT_TBL* table = source.quant_tbl_ptrs[from.quant_tbl_no];
+    if (table == nullptr) continue;
+    JQUANT_TBL*& slot = compress.quant_tbl_ptrs[from.quant_tbl_no];
+    if (slot == nullptr) slot = jpeg_alloc_quant_table(reinterpret_cast<j_common_ptr>(&compress));
+    std::copy(std::begin(table->quantval), std::end(table->quantval), std::begin(slot->quantval));
+    to.quant_tbl_no = from.quant_tbl_no;
+  }
+}
+
+void write_rows(jpeg_compress_struct& compress, FullDepthRows& rows) {
+  while (compress.next_scanline < compress.image_height) {
+    const std::byte* row = rows.row(compress.next_scanline);
+    JSAMPROW pointer = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(row));
+    jpeg_write_scanlines(&compress, &pointer, 1);
+  }
+}
+
+void set_density(jpeg_compress_struct& compress, const std::optional<Resolution>& resolution) {
+  if (!resolution) return;
+  const auto dots = [](double per_meter) {
+    return static_cast<UINT16>(std::lround(std::clamp(per_meter * 0.0254, 1.0, 65535.0)));
+  };
+  compress.density_unit = 1;
+  compress.X_density = dots(resolution->x_per_meter);
+  compress.Y_density = dots(resolution->y_per_meter);
+}
+
+Result<std::size_t> encode_pixels(const Image& image, const EncodeOptions& options, std::span<std::byte> out) {
+  const std::size_t main = main_page(image.info);
+  const ImageView& page = image.pages[main];
+  const bool from_jpeg = image.info.format == FileFormat::jpeg;
+  const std::vector<OwnedSegment> segments = output_segments(image, page.format);
+  const auto resolution = from_jpeg ? std::nullopt : carried_metadata(image, page.format.colors).resolution;
+  FullDepthRows rows(page, image.info.pages[main].levels);
+  LibraryState state;
+  Decompressor source;
+  Compressor compressor;
+  Destination destination;
+  const bool done = guarded(state.jump, [&] {
+    if (from_jpeg) open(source.object, state, image.file);
+    jpeg_compress_struct& compress = compressor.object;
+    open(compress, state, destination, out);
+    compress.image_width = page.width;
+    compress.image_height = page.height;
+    compress.input_components = page.format.colors;
+    compress.in_color_space = page.format.colors == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&compress);
+    jpeg_set_quality(&compress, options.quality.value_or(k_default_quality), TRUE);
+    compress.dct_method = JDCT_ISLOW;
+    if (from_jpeg && page.format.colors == 3 && source.object.jpeg_color_space == JCS_RGB)
+      jpeg_set_colorspace(&compress, JCS_RGB);
+    if (from_jpeg && !options.quality) keep_coding(compress, source.object);
+    one_scan_each(compress);
+    set_density(compress, resolution);
+    if (from_jpeg) compress.write_JFIF_header = compress.write_Adobe_marker = FALSE;
+    jpeg_start_compress(&compress, TRUE);
+    write_segments(compress, segments);
+    write_rows(compress, rows);
+    jpeg_finish_compress(&compress);
+  });
+  if (!done && state.code == Errc::output_full) return output_full(out.size());
+  if (!done) return state.failure();
+  return destination.size();
+}
+
+}  // namespace
+
+std::vector<OwnedSegment> output_segments(const Image& image, const PixelFormat& pixel) {
+  if (image.info.format != FileFormat::jpeg) return converted_segments(image, pixel);
+  std::vector<OwnedSegment> segments;
+  const auto header = read_markers(image.file);
+  if (!header) return segments;
+  const bool same_colors = image.info.options.jpeg_luma_plane || pixel.colors == header->components;
+  const bool icc_stays = same_colors || icc_fits(joined_icc(header->kept), pixel.colors);
+  for (const Segment& segment : header->kept) {
+    const bool adobe = segment.marker == k_app14 && starts_with(segment.data, "Adobe");
+    // Offsets to further pictures behind this one, which do not come along.
+    const bool multi_picture = segment.marker == k_app2 && starts_with(segment.data, std::string_view("MPF\0", 4));
+    if (multi_picture || (adobe && !same_colors) || (is_icc(segment) && !icc_stays)) continue;
+    segments.push_back({segment.marker, segment.data, {}});
+  }
+  return segments;
+}
+
+void write_segments(jpeg_compress_struct& compress, std::span<const OwnedSegment> segments) {
+  for (const OwnedSegment& segment : segments) {
+    const Bytes data = segment.data();
+    jpeg_write_marker(&compress, static_cast<int>(segment.marker), reinterpret_cast<const JOCTET*>(data.data()),
+                      static_cast<unsigned>(data.size()));
+  }
+}
+
+void one_scan_each(jpeg_compress_struct& compress) {
+  static constexpr jpeg_scan_info k_scans[] = {
+      {1, {0, 0, 0, 0}, 0, 63, 0, 0}, {1, {1, 0, 0, 0}, 0, 63, 0, 0}, {1, {2, 0, 0, 0}, 0, 63, 0, 0}};
+  unsigned blocks = 0;
+  for (int i = 0; i < compress.num_components; ++i)
+    blocks += static_cast<unsigned>(compress.comp_info[i].h_samp_factor * compress.comp_info[i].v_samp_factor);
+  if (compress.num_components != 3 || blocks <= k_mcu_blocks_max) return;
+  compress.scan_info = k_scans;
+  compress.num_scans = 3;
+}
+
+std::size_t encoded_bytes_max(const Image& image, const EncodeOptions&) {
+  const ImageView& page = image.pages[main_page(image.info)];
+  std::size_t bytes = 4096;
+  for (const OwnedSegment& segment : output_segments(image, page.format)) bytes += 4 + segment.data().size();
+  // 4:4:4 is the most; one more MCU of 32x32 in each direction is padding.
+  const std::uint64_t width = std::uint64_t{page.width} + 32;
+  const std::uint64_t height = std::uint64_t{page.height} + 32;
+  if (!image.info.options.jpeg_luma_plane) return bytes + pixel_data_bytes_max(width * height * page.format.colors);
+  const auto header = read_markers(image.file);
+  const std::uint64_t samples = header ? header->padded_samples() : 0;
+  const std::uint64_t luma = luma_samples(page.width, page.height);
+  const std::uint64_t chroma = samples > luma ? samples - luma : 0;
+  return bytes + pixel_data_bytes_max(luma) + copied_data_bytes_max(chroma, image.file.size()) + samples / 64 * 4;
+}
+
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out) {
+  if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out);
+  if (options.quality)
+    return fail(Errc::bad_option, "the luma plane of a JPEG can only be written with the quantization it has");
+  return encode_luma(image, out);
+}
+
+}  // namespace histod::compute::codec::jpeg
