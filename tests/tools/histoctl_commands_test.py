@@ -131,7 +131,7 @@ class JobsTest(HistoctlTest):
         lines = self.run_ctl("jobs", "list").stdout.decode().splitlines()
         self.assertEqual(lines[0].split(), ["id", "state", "created", "bytes", "file"])
         self.assertEqual([line.split()[0] for line in lines[1:]], self.ids[::-1])
-        self.assertRegex(lines[1], rf"queued +2026-01-02T03:04:05.678Z +{len(self.data)}\b")
+        self.assertRegex(lines[1], rf"queued +2026-01-02T03:04:05.678Z +{len(self.data)}  in\.pgm$")
         self.assertEqual(len(self.run_ctl("jobs", "list", "--limit", "2").stdout.splitlines()), 3)
         self.finish(self.ids[1])
         [answer] = self.json_lines("jobs", "list", "--state", "done")

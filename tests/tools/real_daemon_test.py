@@ -184,6 +184,7 @@ class RealDaemonTest(unittest.TestCase):
             for job in answer["jobs"]:
                 self.assert_fits("Job", job)
             self.assertIn(record["job_id"], [job["id"] for job in answer["jobs"]])
+        self.assertIn("filename: job.pgm", self.ctl("jobs", "show", record["job_id"]).stdout.decode())
         self.ctl("jobs", "get", record["job_id"], "-o", "again.pgm", "-f")
         self.assertEqual((self.folder / "again.pgm").read_bytes(), (self.folder / "job-out.pgm").read_bytes())
         self.ctl("jobs", "cancel", job_id)

@@ -288,7 +288,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def submit(self, query, body):
         key = self.headers.get("Idempotency-Key")
         with self.server.lock:
-            request = (tuple(sorted(query.items())), hashlib.sha256(body).hexdigest())
+            image, mask, _ = self.image_of(body)
+            request = (tuple(sorted(query.items())), hashlib.sha256(image).hexdigest(), mask)
             known = self.server.keys.get(key)
             if known and known[0] != request:
                 self.problem(409, "conflict", "the key belongs to another request")

@@ -21,7 +21,8 @@ struct Upload {
   std::string path;                         ///< empty: `data` is sent
   std::shared_ptr<const std::string> data;  ///< shared by all tries of a request
   std::string filename;                     ///< as told to the server in a form
-  std::string mask_path;                    ///< not empty: a multipart form with the parts image and mask
+  std::string mask_path;                    ///< empty: there is none
+  bool as_form = false;                     ///< multipart: tells the file's name, and can carry a mask
 };
 
 struct Request {

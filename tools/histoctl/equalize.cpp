@@ -104,7 +104,8 @@ class Equalizer {
     request.method = "POST";
     request.target = (plan_.by_job ? "/v1/jobs" : "/v1/equalize") + query_;
     request.fields = {"Content-Type: application/octet-stream"};
-    if (!upload->mask_path.empty()) request.fields.clear();  // curl writes the form's own
+    upload->as_form = upload->as_form || plan_.by_job;  // a job's record shows the file's name
+    if (upload->as_form) request.fields.clear();        // curl writes the form's own
     if (plan_.by_job) request.fields.push_back("Idempotency-Key: " + new_idempotency_key());
     request.upload = std::move(*upload);
     if (!plan_.by_job && work.output) request.sink_fd = work.output->fd();

@@ -104,7 +104,7 @@ class Histograms {
     Request request;
     request.method = "POST";
     request.target = "/v1/histogram" + query_;
-    if (upload->mask_path.empty()) request.fields = {"Content-Type: application/octet-stream"};
+    if (!upload->as_form) request.fields = {"Content-Type: application/octet-stream"};
     request.upload = std::move(*upload);
     client_.start(std::move(request), [this, index](Result<Reply> reply) { settle(index, std::move(reply)); });
   }

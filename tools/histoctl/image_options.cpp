@@ -33,6 +33,7 @@ Result<void> check_image_options(const Arguments& arguments) {
 Result<Upload> make_upload(const Arguments& arguments, const std::string& operand) {
   Upload upload;
   upload.mask_path = arguments.get("mask");
+  upload.as_form = !upload.mask_path.empty();
   std::error_code error;
   if (operand == "-") {
     auto data = read_standard_input();

@@ -77,7 +77,7 @@ Result<void> Transfer::prepare() {
   curl_easy_reset(easy_);
   set_common();
   if (!request_.upload) return {};
-  return request_.upload->mask_path.empty() ? set_upload() : set_form();
+  return request_.upload->as_form ? set_form() : set_upload();
 }
 
 void Transfer::set_common() {
@@ -151,9 +151,11 @@ Result<void> Transfer::set_form() {
     curl_mime_filedata(image, upload.path.c_str());
   }
   curl_mime_filename(image, upload.filename.c_str());
-  curl_mimepart* mask = curl_mime_addpart(form_);
-  curl_mime_name(mask, "mask");
-  curl_mime_filedata(mask, upload.mask_path.c_str());
+  if (!upload.mask_path.empty()) {
+    curl_mimepart* mask = curl_mime_addpart(form_);
+    curl_mime_name(mask, "mask");
+    curl_mime_filedata(mask, upload.mask_path.c_str());
+  }
   curl_easy_setopt(easy_, CURLOPT_MIMEPOST, form_);
   return {};
 }
