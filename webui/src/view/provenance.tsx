@@ -4,18 +4,21 @@ import { shares, type Timing } from '../server_timing';
 import { ms_text } from '../text';
 import { CopyButton } from './copy_button';
 
+// Seven colours in the order of the phases; the eighth is for what no phase accounts for.
+const color_class = (name: string, i: number) => `phase-${name === 'other' ? 7 : i % 7}`;
+
 function TimingBar({ timing }: { timing: Timing }) {
   const parts = shares(timing);
   return (
     <>
       <div class="timing-bar" role="img" aria-label={`Server time ${ms_text(timing.total_ms)}, by phase as listed below`}>
         {parts.map((part, i) => (
-          <i key={part.name} class={`phase-${i % 8}`} style={{ width: `${part.percent}%` }} title={`${part.name} ${ms_text(part.ms)}`} />
+          <i key={part.name} class={color_class(part.name, i)} style={{ width: `${part.percent}%` }} title={`${part.name} ${ms_text(part.ms)}`} />
         ))}
       </div>
       <ul class="phases">
         {parts.map((part, i) => (
-          <li key={part.name}><i class={`phase-${i % 8}`} aria-hidden="true" /><span>{part.name}</span><b>{ms_text(part.ms)}</b></li>
+          <li key={part.name}><i class={color_class(part.name, i)} aria-hidden="true" /><span>{part.name}</span><b>{ms_text(part.ms)}</b></li>
         ))}
       </ul>
     </>
