@@ -128,6 +128,23 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+/// The weight among the parameters behind a media type; 1 when there is none that can be read.
+double quality_of(std::string_view parameters) {
+  while (!parameters.empty()) {
+    const auto end = parameters.find(';');
+    const std::string_view parameter = trim(parameters.substr(0, end));
+    parameters = end == std::string_view::npos ? "" : parameters.substr(end + 1);
+    if (parameter.starts_with("q=") || parameter.starts_with("Q="))
+      return parse_number<double>(trim(parameter.substr(2))).value_or(1);
+  }
+  return 1;
+}
+
+bool same_type(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 std::vector<MediaRange> media_ranges(std::string_view accept) {
   std::vector<MediaRange> ranges;
   while (!accept.empty()) {
@@ -135,11 +152,8 @@ std::vector<MediaRange> media_ranges(std::string_view accept) {
     const std::string_view part = trim(accept.substr(0, comma));
     accept = comma == std::string_view::npos ? "" : accept.substr(comma + 1);
     const auto semicolon = part.find(';');
-    MediaRange range{trim(part.substr(0, semicolon)), 1};
-    if (const auto at = part.find("q="); semicolon != std::string_view::npos && at != std::string_view::npos) {
-      const std::string_view text = part.substr(at + 2);
-      range.q = parse_number<double>(trim(text.substr(0, text.find(';')))).value_or(1);
-    }
+    const MediaRange range{trim(part.substr(0, semicolon)),
+                           semicolon == std::string_view::npos ? 1 : quality_of(part.substr(semicolon + 1))};
     if (!range.type.empty() && range.q > 0) ranges.push_back(range);
   }
   std::ranges::stable_sort(ranges, [](const MediaRange& a, const MediaRange& b) { return a.q > b.q; });
@@ -223,9 +237,9 @@ std::expected<std::optional<codec::FileFormat>, Problem> accepted_format(std::st
   if (trim(accept).empty()) return std::nullopt;
   using enum codec::FileFormat;
   for (const MediaRange& range : media_ranges(accept)) {
-    if (range.type == "*/*" || range.type == "image/*") return std::nullopt;
+    if (range.type == "*/*" || same_type(range.type, "image/*")) return std::nullopt;
     for (const codec::FileFormat format : {png, jpeg, tiff, pgm, ppm, pam})
-      if (range.type == codec::media_type(format)) return format;
+      if (same_type(range.type, codec::media_type(format))) return format;
   }
   Problem problem;
   problem.status = 406;
