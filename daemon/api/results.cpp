@@ -2,7 +2,9 @@
 #include "daemon/api/results.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <utility>
 
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
@@ -16,6 +18,8 @@ namespace json = boost::json;
 using compute::Errc;
 
 namespace {
+
+constexpr std::size_t k_stem_bytes_max = 200;
 
 struct Kind {
   unsigned status;
@@ -247,7 +251,7 @@ json::object job_json(const jobs::JobRecord& record) {
 
 std::string content_disposition(std::string_view kind, std::string_view filename) {
   std::string plain, encoded;
-  for (const char c : filename) {
+  for (const char c : valid_utf8(filename)) {
     const auto byte = static_cast<unsigned char>(c);
     const bool token = std::isalnum(byte) || c == '.' || c == '-' || c == '_';
     plain.push_back(token || c == ' ' ? c : '_');
@@ -265,7 +269,12 @@ std::string result_filename(std::string_view original, std::string_view extensio
     original.remove_prefix(slash + 1);
   std::string_view stem = original.substr(0, original.rfind('.'));
   if (stem.empty()) stem = "image";
-  return fmt::format("{}_equalized.{}", stem.substr(0, 200), extension);
+  if (stem.size() > k_stem_bytes_max) {
+    std::size_t end = k_stem_bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(stem[end]) & 0xc0) == 0x80) --end;  // not within a character
+    stem = stem.substr(0, end);
+  }
+  return fmt::format("{}_equalized.{}", stem, extension);
 }
 
 }  // namespace histod::daemon::api
