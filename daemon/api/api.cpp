@@ -64,7 +64,8 @@ Match match_route(std::string_view method, std::string_view path) {
     auto parameter = match_path(route.path, path);
     if (!parameter) continue;
     if (route.method == wanted) return {&route, std::move(*parameter), {}};
-    match.allowed += fmt::format("{}{}", match.allowed.empty() ? "" : ", ", route.method);
+    const std::string_view with_head = route.method == "GET" ? ", HEAD" : "";
+    match.allowed += fmt::format("{}{}{}", match.allowed.empty() ? "" : ", ", route.method, with_head);
   }
   return match;
 }
