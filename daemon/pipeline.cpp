@@ -44,6 +44,12 @@ codec::FileFormat result_format(const codec::FileInfo& info, const ImageOptions&
   return info.format == codec::FileFormat::ppm && made_gray ? codec::FileFormat::pgm : info.format;
 }
 
+/// What a lease of that size takes from the pool.
+std::size_t leased_bytes(std::size_t bytes) {
+  constexpr std::size_t k_granule = net::BufferPool::k_granule_bytes;
+  return (bytes + k_granule - 1) / k_granule * k_granule;
+}
+
 std::string lut_digest(const compute::EqualizeReport& report) {
   jobs::Sha256 digest;
   for (const compute::PlaneReport& plane : report.planes) digest.update(compute::canonical_bytes(plane.lut));
@@ -130,7 +136,8 @@ compute::Result<void> Pipeline::Task::check_time() const {
 }
 
 std::size_t Pipeline::Task::bytes_needed() const {
-  return result.input.pixel_bytes + mask_info.pixel_bytes + result.input.scratch_bytes + output_bytes;
+  return leased_bytes(result.input.pixel_bytes) + leased_bytes(mask_info.pixel_bytes) +
+         leased_bytes(result.input.scratch_bytes) + leased_bytes(output_bytes);
 }
 
 void Pipeline::Task::process_step() {
@@ -223,7 +230,7 @@ void Pipeline::probe(std::unique_ptr<Task> task) {
 
 void Pipeline::reserve(std::unique_ptr<Task> task) {
   if (task->error) return finish(std::move(task));
-  const std::size_t bytes = task->file.size() + task->mask.size() + task->bytes_needed();
+  const std::size_t bytes = leased_bytes(task->file.size() + task->mask.size()) + task->bytes_needed();
   if (!pool_.fits_ever(bytes)) {
     task->error = Error{compute::make_error_code(Errc::bytes_over_limit),
                         "the image and its result need more memory, in bytes, than one worker has", bytes,
