@@ -43,11 +43,19 @@ inline bool starts_with(Bytes bytes, std::string_view prefix) { return as_text(b
 
 /// Copies `count` 16-bit samples and turns each one's byte order round. `to` may be `from`.
 inline void copy_swapped16(std::byte* to, const std::byte* from, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
+  constexpr std::uint64_t k_low = 0x00ff00ff00ff00ff;
+  std::size_t at = 0;
+  for (; at + 8 <= 2 * count; at += 8) {  // four samples at once
+    std::uint64_t four;
+    std::memcpy(&four, from + at, 8);
+    four = (four & k_low) << 8 | (four >> 8 & k_low);
+    std::memcpy(to + at, &four, 8);
+  }
+  for (; at < 2 * count; at += 2) {
     std::uint16_t value;
-    std::memcpy(&value, from + 2 * i, 2);
+    std::memcpy(&value, from + at, 2);
     value = std::byteswap(value);
-    std::memcpy(to + 2 * i, &value, 2);
+    std::memcpy(to + at, &value, 2);
   }
 }
 

@@ -12,7 +12,7 @@ namespace histod::compute::codec::png {
 namespace {
 
 constexpr std::size_t k_idat_bytes = 64u << 10;
-constexpr int k_deflate_level = 2;
+constexpr int k_deflate_level = 1;
 
 void write_output(png_structp png, png_bytep bytes, std::size_t count) {
   auto* state = static_cast<LibraryState*>(png_get_io_ptr(png));
@@ -45,7 +45,7 @@ void write_image(const Writer& writer, const ImageView& page, std::span<const Ow
   png_set_user_limits(writer.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_compression_buffer_size(writer.png, k_idat_bytes);
   png_set_compression_level(writer.png, k_deflate_level);
-  png_set_filter(writer.png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB | PNG_FILTER_UP | PNG_FILTER_AVG);
+  png_set_filter(writer.png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB | PNG_FILTER_UP);
   png_set_IHDR(writer.png, writer.info, page.width, page.height, page.format.depth_bits, color_type(page.format),
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
   png_write_info(writer.png, writer.info);

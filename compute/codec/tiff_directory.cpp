@@ -145,9 +145,11 @@ Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t
     if (!entry) return std::unexpected(entry.error());
     if (*entry) directory.entries.push_back(**entry);
   }
-  const auto by_tag = [](const Entry& a, const Entry& b) { return a.tag < b.tag; };
+  const auto by_tag = [](const Entry& a, const Entry& b) {
+    return a.tag != b.tag ? a.tag < b.tag : a.data.data() < b.data.data();
+  };
   const auto same_tag = [](const Entry& a, const Entry& b) { return a.tag == b.tag; };
-  std::stable_sort(directory.entries.begin(), directory.entries.end(), by_tag);
+  std::sort(directory.entries.begin(), directory.entries.end(), by_tag);
   directory.entries.erase(std::unique(directory.entries.begin(), directory.entries.end(), same_tag),
                           directory.entries.end());
   directory.next = load_offset(file, begin + bytes, format);

@@ -81,7 +81,7 @@ std::vector<OutEntry> with_tables(const OutPage& page, const Format& format) {
     entry.made.resize(chunks * format.offset_bytes());
     entries.push_back(std::move(entry));
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const OutEntry& a, const OutEntry& b) { return a.tag < b.tag; });
+  std::sort(entries.begin(), entries.end(), [](const OutEntry& a, const OutEntry& b) { return a.tag < b.tag; });
   return entries;
 }
 

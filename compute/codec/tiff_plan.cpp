@@ -171,7 +171,7 @@ void add_structure(EntryMaker make, const OutPage& page, unsigned photometric, c
 }
 
 void sort_by_tag(std::vector<OutEntry>& entries) {
-  std::stable_sort(entries.begin(), entries.end(), [](const OutEntry& a, const OutEntry& b) { return a.tag < b.tag; });
+  std::sort(entries.begin(), entries.end(), [](const OutEntry& a, const OutEntry& b) { return a.tag < b.tag; });
 }
 
 OutPage page_like(const Page& source, const Directory& directory, const ImageView& view, const Copier& copier) {
