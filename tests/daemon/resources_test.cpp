@@ -224,8 +224,7 @@ TEST_F(ResourcesTest, TheOriginalInterfaceStillWorks) {
   EXPECT_EQ(told.status, 200u) << told.body;
   EXPECT_EQ(told.body, "final bytes");
   EXPECT_EQ(told.field("Content-Disposition"), "attachment; filename=\"cat_equalized.png\"");
-  for (const std::string& path :
-       {"/download/01ARZ3NDEKTSV4RRFFQ69G5FAV_final.png", "/download/x", "/download/_final.png"})
+  for (const char* path : {"/download/01ARZ3NDEKTSV4RRFFQ69G5FAV_final.png", "/download/x", "/download/_final.png"})
     EXPECT_EQ(rig_.get(path).status, 404u) << path;
   const Told overridden = post_form("/upload", "rule=vips", form_part("image", "cat.pgm", sample_.file));
   const std::string other(overridden.json().at("job_id").as_string());
