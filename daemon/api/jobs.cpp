@@ -70,11 +70,12 @@ void respond_with_result(PendingPtr pending, std::string_view disposition) {
   const std::string_view original = record.input.filename.empty() ? std::string_view(record.id) : record.input.filename;
   http::Response response;
   response.content_type = record.result->media_type;
-  response.fields = {
-      {"Cache-Control", "no-store"},
-      {"Histod-Lut-Digest", record.result->lut_digest},
-      {"Histod-Version", record.program_version},
-      {"Content-Disposition", content_disposition(disposition, result_filename(original, codec::extension(*format)))}};
+  response.fields = {{"Cache-Control", "no-store"},
+                     {"Histod-Lut-Digest", record.result->lut_digest},
+                     {"Histod-Version", record.program_version},
+                     {"Content-Disposition",
+                      content_disposition(disposition, result_filename(original, format ? codec::extension(*format)
+                                                                                        : record.result->format))}};
   response.body = http::LeasedBytes{std::move(pending->result), 0, record.result->bytes};
   pending->context.send(std::move(response));
 }
