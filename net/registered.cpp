@@ -18,12 +18,19 @@ namespace asio = boost::asio;
 class RingRegistration final : public Registration {
  public:
   RingRegistration(asio::io_context& io, std::span<std::byte> resident)
-      : registered_(io, asio::mutable_buffer(resident.data(), resident.size())), bytes_(resident.size()) {}
-  std::size_t bytes() const override { return bytes_; }
+      : registration_(io, asio::mutable_buffer(resident.data(), resident.size())), resident_(resident) {}
+
+  std::size_t bytes() const override { return resident_.size(); }
+
+  asio::mutable_registered_buffer front(std::span<std::byte> range) const override {
+    if (range.data() < resident_.data() || range.data() >= resident_.data() + resident_.size()) return {};
+    const auto offset = static_cast<std::size_t>(range.data() - resident_.data());
+    return asio::buffer(*registration_.begin() + offset, range.size());
+  }
 
  private:
-  asio::buffer_registration<asio::mutable_buffer> registered_;
-  std::size_t bytes_;
+  asio::buffer_registration<asio::mutable_buffer> registration_;
+  std::span<std::byte> resident_;
 };
 
 }  // namespace

@@ -3,9 +3,11 @@
 
 #include <expected>
 #include <memory>
+#include <span>
 #include <system_error>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/registered_buffer.hpp>
 
 #include "net/buffer_pool.hpp"
 
@@ -17,6 +19,8 @@ class Registration {
  public:
   virtual ~Registration() = default;
   virtual std::size_t bytes() const = 0;
+  /// As much of the front of `range` as is registered; empty where its first byte is not.
+  virtual boost::asio::mutable_registered_buffer front(std::span<std::byte> range) const = 0;
 };
 
 /// Fails with ENOMEM where RLIMIT_MEMLOCK is too low (the caller goes on without, and says so), and with

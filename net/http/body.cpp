@@ -147,7 +147,7 @@ void Connection::keep_leftover(std::size_t from) {
 
 Connection::Stepping Connection::receive_some(std::span<std::byte> into) {
   assert(!into.empty());
-  auto reading = stream_->read_some(into);
+  auto reading = stream_->read_some(into, server_.registration);
   const auto [error, bytes] = co_await std::move(reading);
   if (aborted_) co_return Step::closed;
   if (timed_out_) co_return refuse_late();

@@ -139,7 +139,7 @@ Connection::Stepping Connection::await_first_byte() {
   arm_in(server_.limits.idle_timeout);
   bool failed = false;
   if (stream_->tls()) {
-    auto reading = stream_->read_some({&early_, 1});
+    auto reading = stream_->read_some({&early_, 1}, nullptr);
     const auto [error, bytes] = co_await std::move(reading);
     failed = error.failed();
     has_early_ = bytes > 0;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,7 +50,10 @@ struct Listener::State {
     const auto endpoint = acceptor.local_endpoint(error);
     if (error) return error;
     port = endpoint.port();
-    wait();
+    // What a thread has submitted to a ring interrupts that thread, and ends with it: so the loop's thread submits.
+    asio::post(acceptor.get_executor(), [this, alive = alive] {
+      if (*alive && !stopped) wait();
+    });
     return {};
   }
 

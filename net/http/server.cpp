@@ -106,6 +106,8 @@ std::string peer_address(const tcp::socket& socket) {
 
 }  // namespace
 
+void Server::use_registered(const Registration& registration) { state_->registration = &registration; }
+
 void Server::adopt(int fd, std::shared_ptr<asio::ssl::context> tls) {
   State& state = *state_;
   if (state.draining || state.connections.size() >= state.limits.connections) {

@@ -16,6 +16,10 @@
 #include "net/buffer_pool.hpp"
 #include "net/http/message.hpp"
 
+namespace histod::net {
+class Registration;
+}
+
 namespace histod::net::http {
 
 /// Every bound of a connection, with its unit.
@@ -43,6 +47,9 @@ class Server {
   Server(boost::asio::io_context& io, BufferPool& pool, Handler& handler, const Limits& limits, Stats& stats);
   ~Server();  ///< all connections must be closed: drain, then run the io_context until drained() calls back
 
+  /// Plain connections read into what is registered with READ_FIXED. Before the first adopt(); the registration
+  /// outlives all connections.
+  void use_registered(const Registration& registration);
   /// Takes over a connected socket. `tls`: null for plain text.
   void adopt(int fd, std::shared_ptr<boost::asio::ssl::context> tls);
   /// Idle connections close now, busy ones after the response in hand; `on_drained` is called once, when none is left.

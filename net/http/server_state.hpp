@@ -44,6 +44,7 @@ struct ServerState {
   Counter bytes_in_flight;
   std::vector<Connection*> connections;
   std::deque<MemoryWait*> memory_waits;
+  const Registration* registration = nullptr;  ///< null: none
   bool draining = false;
   std::move_only_function<void()> on_drained;
 

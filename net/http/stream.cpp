@@ -15,9 +15,15 @@ Stream::Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls) : co
   }
 }
 
-Transferred Stream::read_some(std::span<std::byte> into) {
+Transferred Stream::read_some(std::span<std::byte> into, const Registration* registration) {
   const asio::mutable_buffer buffer(into.data(), into.size());
-  return tls_ ? tls_->async_read_some(buffer, k_await) : plain_->async_read_some(buffer, k_await);
+  if (tls_) return tls_->async_read_some(buffer, k_await);
+  if (registration) {
+    // One buffer on the raw socket is what Asio turns into READ_FIXED.
+    const asio::mutable_registered_buffer fixed = registration->front(into);
+    if (fixed.size() > 0) return plain_->async_read_some(fixed, k_await);
+  }
+  return plain_->async_read_some(buffer, k_await);
 }
 
 Transferred Stream::write_some(const Buffers& buffers) {

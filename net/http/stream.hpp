@@ -12,6 +12,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include "net/http/asio.hpp"
+#include "net/registered.hpp"
 
 namespace histod::net::http {
 
@@ -26,7 +27,8 @@ class Stream {
   tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
   /// Plain text only: completes when there is something to read, without holding memory for it.
   Done wait_readable() { return socket().async_wait(tcp::socket::wait_read, k_await); }
-  Transferred read_some(std::span<std::byte> into);
+  /// `registration` may be null.
+  Transferred read_some(std::span<std::byte> into, const Registration* registration);
   Transferred write_some(const Buffers& buffers);
   Done handshake() { return tls_->async_handshake(asio::ssl::stream_base::server, k_await); }
   Done shutdown_tls() { return tls_->async_shutdown(k_await); }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/error.hpp"
 #include "tests/net/requests.hpp"
 #include "tests/net/test_server.hpp"
 #include "tests/support/http_client.hpp"
@@ -45,6 +46,27 @@ TEST(Connection, EchoesBodiesOfManySizesWithoutCopyingThem) {
   }
   EXPECT_EQ(server.stats().copied_bytes.get(), 0u) << "one client alone: bodies are received where they stay";
   EXPECT_TRUE(server.eventually([&] { return server.server().bytes_in_flight() == 0; }));
+}
+
+TEST(Connection, ReceivesIntoRegisteredMemoryAndPastItsEnd) {
+  TestServerOptions options;
+  options.register_pool = true;
+  options.pool.resident_bytes = 2 << 20;
+  TestServer server(options);
+  const std::error_code error = server.registration_error();
+  EXPECT_TRUE(!error || error == net::Errc::no_registered_buffers || error == std::errc::not_enough_memory) << error;
+  HttpClient client(server.port());
+  for (const std::size_t bytes : {1uz, 60'000uz, 2'000'000uz, 2'097'152uz, 2'097'153uz, 9'000'000uz}) {
+    const std::string body = noise(bytes);
+    ASSERT_TRUE(client.send(post("/echo", body)));
+    const auto reply = client.read();
+    ASSERT_TRUE(reply) << bytes;
+    EXPECT_TRUE(reply->body == body) << bytes;
+    ASSERT_TRUE(client.send(chunked_head("/echo") + chunks(body, 50'000)));
+    const auto streamed = client.read();
+    ASSERT_TRUE(streamed) << bytes;
+    EXPECT_TRUE(streamed->body == body) << bytes;
+  }
 }
 
 TEST(Connection, MovesABodyThatCannotGrowInPlace) {

@@ -86,6 +86,15 @@ Response TestHandler::refusal(unsigned status, std::string_view code, std::strin
 TestServer::TestServer(TestServerOptions options)
     : pool_(std::make_unique<net::BufferPool>(options.pool)), handler_(std::make_unique<TestHandler>(*pool_)) {
   server_ = std::make_unique<net::http::Server>(io_, *pool_, *handler_, options.limits, stats_);
+  if (options.register_pool) {
+    auto registration = net::register_pool(io_, *pool_);
+    if (registration) {
+      registration_ = std::move(*registration);
+      server_->use_registered(*registration_);
+    } else {
+      registration_error_ = registration.error();
+    }
+  }
   auto listener = net::http::Listener::open(io_, options.address, 0,
                                             [this, tls = options.tls](int fd) { server_->adopt(fd, tls); });
   if (!listener) throw std::runtime_error("cannot listen: " + listener.error().message());
@@ -106,6 +115,7 @@ TestServer::~TestServer() {
   on_loop([this] {
     listener_.reset();
     server_.reset();
+    registration_.reset();
   });
   guard_.reset();
   thread_.join();

@@ -16,6 +16,7 @@
 
 #include "net/buffer_pool.hpp"
 #include "net/http/server.hpp"
+#include "net/registered.hpp"
 #include "net/stats.hpp"
 
 namespace histod::test {
@@ -55,6 +56,7 @@ struct TestServerOptions {
   net::BufferPool::Options pool{.budget_bytes = 256u << 20, .resident_bytes = 4u << 20};
   std::shared_ptr<boost::asio::ssl::context> tls;
   std::string address = "127.0.0.1";
+  bool register_pool = false;
 };
 
 /// A real server on a free port, its event loop on a thread of its own. The destructor drains it, then aborts what is
@@ -69,6 +71,8 @@ class TestServer {
   net::http::Server& server() { return *server_; }
   net::BufferPool& pool() { return *pool_; }
   TestHandler& handler() { return *handler_; }
+  /// Why the pool is not registered; no error when it is, or was not to be.
+  std::error_code registration_error() const { return registration_error_; }
   net::http::Listener& listener() { return *listener_; }
   boost::asio::io_context& io() { return io_; }
   /// Runs on the loop's thread and waits for the end.
@@ -86,6 +90,8 @@ class TestServer {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
   net::http::Stats stats_;
   std::unique_ptr<net::BufferPool> pool_;
+  std::unique_ptr<net::Registration> registration_;
+  std::error_code registration_error_;
   std::unique_ptr<TestHandler> handler_;
   std::unique_ptr<net::http::Server> server_;
   std::unique_ptr<net::http::Listener> listener_;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -82,6 +83,15 @@ void HttpClient::open(int family, std::chrono::milliseconds receive_timeout) {
 
 void HttpClient::connect(const sockaddr* address, socklen_t bytes) {
   if (::connect(fd_, address, bytes) == 0) return;
+  if (errno == EINTR) {
+    // The connection goes on being made.
+    pollfd made{.fd = fd_, .events = POLLOUT, .revents = 0};
+    while (::poll(&made, 1, 20'000) < 0 && errno == EINTR) {
+    }
+    int error = 0;
+    socklen_t error_bytes = sizeof error;
+    if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &error_bytes) == 0 && error == 0) return;
+  }
   ::close(fd_);
   fd_ = -1;
 }
