@@ -42,6 +42,7 @@ struct Listener::State {
   Counter pauses;
   bool stopped = false;
   /// Handlers that the loop still holds see that the listener is gone.
+  // tidy: allow(shared-ptr) the loop may drop a cancelled handler after the listener is destroyed
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
   std::error_code begin() {
