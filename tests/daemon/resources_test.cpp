@@ -237,6 +237,7 @@ TEST_F(ResourcesTest, TheOriginalInterfaceStillWorks) {
 TEST_F(ResourcesTest, ADownloadIsAnsweredWhenItsTimeIsOver) {
   const std::string id = submit();
   auto download = rig_.begin({.path = "/download/" + id + "_final.png"});
+  rig_.at_worker([] {});  // the worker has asked the engine by now, and the engine has heard it after settle()
   rig_.engine_rig.settle();
   rig_.engine_rig.now_ms += 31'000;
   const Told told = download.get();
