@@ -25,6 +25,13 @@ void write_gray(jpeg_compress_struct& gray, const JQUANT_TBL& table, const Image
   jpeg_finish_compress(&gray);
 }
 
+/// No scan has held the first component.
+[[noreturn]] void stop_at_missing_luma(LibraryState& state) {
+  state.code = Errc::corrupt;
+  std::string_view("the file has no luma").copy(state.message.data(), state.message.size() - 1);
+  std::longjmp(state.jump, 1);
+}
+
 /// Padding blocks at the edges of partial MCUs need no copy: the transcoder makes its own.
 void copy_blocks(jpeg_decompress_struct& from, jvirt_barray_ptr from_array, jpeg_decompress_struct& to,
                  jvirt_barray_ptr to_array) {
@@ -68,8 +75,10 @@ Result<std::size_t> encode_luma(const Image& image, std::span<std::byte> out) {
     open(source.object, state, image.file);
     const unsigned restart_interval = source.object.restart_interval;  // a later scan may change it
     jvirt_barray_ptr* coefficients = jpeg_read_coefficients(&source.object);
+    const JQUANT_TBL* table = source.object.comp_info[0].quant_table;
+    if (table == nullptr) stop_at_missing_luma(state);
     open(gray_writer.object, state, gray_destination, {gray_memory.get(), gray_bytes_max});
-    write_gray(gray_writer.object, *source.object.comp_info[0].quant_table, page);
+    write_gray(gray_writer.object, *table, page);
     open(gray_reader.object, state, {gray_memory.get(), gray_destination.size()});
     jvirt_barray_ptr* gray = jpeg_read_coefficients(&gray_reader.object);
     copy_blocks(gray_reader.object, gray[0], source.object, coefficients[0]);

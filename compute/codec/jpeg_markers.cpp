@@ -95,6 +95,9 @@ Result<void> Walk::take_sof(unsigned marker, Bytes data) {
     component.v = std::to_integer<unsigned>(data[7 + 3 * i]) & 15;
     if (component.h < 1 || component.h > 4 || component.v < 1 || component.v > 4)
       return fail(Errc::corrupt, "a sampling factor of the JPEG is not between 1 and 4");
+    const unsigned table = std::to_integer<unsigned>(data[8 + 3 * i]);
+    if (table > 3)
+      return fail(Errc::corrupt, "the JPEG has a quantization table beyond the last that may be", table, 3);
   }
   return {};
 }

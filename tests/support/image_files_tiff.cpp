@@ -174,6 +174,7 @@ void write_pixels(TIFF* tiff, const Raster& raster, const TiffSpec& spec) {
 }
 
 void add_exif(TIFF* tiff) {
+  TIFFFreeDirectory(tiff);  // else what it holds leaks
   TIFFCreateEXIFDirectory(tiff);
   TIFFSetField(tiff, EXIFTAG_DATETIMEORIGINAL, "2026:01:02 03:04:05");
   std::uint64_t offset = 0;
