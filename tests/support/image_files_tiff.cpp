@@ -173,15 +173,17 @@ void write_pixels(TIFF* tiff, const Raster& raster, const TiffSpec& spec) {
       }
 }
 
-void add_exif(TIFF* tiff) {
-  TIFFFreeDirectory(tiff);  // else what it holds leaks
+/// Written before the first page: changing a compressed page afterwards leaks the state of its codec in libtiff 4.5.
+std::uint64_t write_exif(TIFF* tiff) {
+  TIFFFreeDirectory(tiff);
   TIFFCreateEXIFDirectory(tiff);
   TIFFSetField(tiff, EXIFTAG_DATETIMEORIGINAL, "2026:01:02 03:04:05");
   std::uint64_t offset = 0;
   TIFFWriteCustomDirectory(tiff, &offset);
-  TIFFSetDirectory(tiff, 0);
-  TIFFSetField(tiff, TIFFTAG_EXIFIFD, offset);
-  TIFFRewriteDirectory(tiff);
+  TIFFFreeDirectory(tiff);
+  TIFFCreateDirectory(tiff);
+  extend_tags(tiff);
+  return offset;
 }
 
 }  // namespace
@@ -191,17 +193,15 @@ FileBytes tiff_file(const std::vector<TiffPage>& pages) {
   const TiffSpec& first = pages.at(0).spec;
   const std::string mode = std::string("w") + (first.big_endian ? "b" : "l") + (first.big_tiff ? "8" : "");
   TIFF* tiff = open_memory(file, mode.c_str());
+  std::uint64_t exif = first.geo ? write_exif(tiff) : 0;
   for (const TiffPage& page : pages) {
     set_tags(tiff, page.raster, page.spec);
+    if (exif != 0) TIFFSetField(tiff, TIFFTAG_EXIFIFD, exif);
+    exif = 0;
     write_pixels(tiff, page.raster, page.spec);
     TIFFWriteDirectory(tiff);
     extend_tags(tiff);
   }
-  TIFFClose(tiff);
-  if (!first.geo) return file.bytes;
-  file.at = 0;
-  tiff = open_memory(file, "r+");
-  add_exif(tiff);
   TIFFClose(tiff);
   return file.bytes;
 }
