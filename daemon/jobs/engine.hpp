@@ -62,7 +62,7 @@ class Engine {
   struct Options {
     std::size_t queued_max = 1'000;
     std::size_t running_max = 2;     ///< at one time, over all workers
-    std::uint32_t attempts_max = 3;  ///< a job that was running when the program died this often is given up
+    std::uint32_t attempts_max = 10;  ///< a job that was running when the program died this often is given up
     std::chrono::milliseconds result_ttl{24 * 3'600'000};
     std::size_t mailbox_messages = 16'384;  ///< calls that may wait; attempts have room of their own
     std::string program_version;

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -31,6 +32,7 @@ class Daemon:
         self.spool = self.folder / "spool"
         self.process = self.port = None
         self.starts = 0
+        self.pause = threading.Event()
 
     def write_tokens(self, tokens):
         new = self.folder / "tokens.new"
@@ -65,7 +67,7 @@ class Daemon:
                 return match
             if ended or time.monotonic() > deadline:
                 raise AssertionError(f"{pattern!r} is not in the log (ended: {ended}):\n{self.log()}")
-            time.sleep(0.01)
+            self.pause.wait(0.01)  # the log is a file: there is nothing else to wait for
 
     def request(self, method, target, body=None, headers=None, role="admin", timeout=60):
         """Status, headers (a dict, lower-case names), body."""
