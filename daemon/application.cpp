@@ -62,6 +62,7 @@ jobs::Engine::Options engine_options(const Options& options, std::size_t workers
   out.running_max = std::max<std::size_t>(2, workers);
   out.result_ttl = options.result_ttl;
   out.program_version = HISTOD_VERSION;
+  out.mailbox_messages = options.connections * workers + 1'024;  // one request a connection, and some to spare
   return out;
 }
 
@@ -115,14 +116,14 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       auth_(value_or_fail(api::Auth::open({options.token_file, options.auth_failures_per_minute}), "--token-file")),
       disk_(value_or_fail(jobs::open_posix_disk(options.spool_path), "--spool " + options.spool_path)),
       spool_(*disk_, options.spool_budget_bytes),
-      engine_(engine_options(options, options.workers), spool_, log_,
+      placement_(place_node(options)),
+      engine_(engine_options(options, placement_.workers.size()), spool_, log_,
               {wall_clock_ms,
                [this](const jobs::JobRecord& record) {
                  Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
                  return worker.mailbox().post([&worker, this, record] { jobs::run_attempt(worker, engine_, record); });
                }}),
-      services_{options_, log_,          *auth_, engine_, metrics_, place_node(options), std::move(fallbacks),
-                {},       std::move(isa)} {
+      services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())
     certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
   arenas_ = make_arenas(services_.placement);

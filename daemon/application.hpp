@@ -58,6 +58,7 @@ class Application {
   jobs::Spool spool_;                                    ///< jobs on stable storage
   std::optional<Certificate> certificate_;               ///< TLS, when configured
   std::vector<std::unique_ptr<compute::Arena>> arenas_;  ///< one for each NUMA node
+  Placement placement_;                                  ///< which CPU does what
   Metrics metrics_;
   jobs::Engine engine_;
   Services services_;                                            ///< what handlers share; owns the workers

@@ -20,7 +20,6 @@ Mailbox::Mailbox(std::size_t capacity, std::size_t reserved)
 Mailbox::~Mailbox() { ::close(event_fd_); }
 
 bool Mailbox::push(Message& message, std::size_t room) {
-  const std::lock_guard lock(mutex_);
   if (count_ >= room) return false;
   ring_[(head_ + count_) % ring_.size()] = std::move(message);
   // Only the first message wakes the reader: it takes all that are there when it comes.
@@ -28,9 +27,18 @@ bool Mailbox::push(Message& message, std::size_t room) {
   return true;
 }
 
-bool Mailbox::post(Message&& message) { return push(message, ring_.size() - reserved_); }
+bool Mailbox::post(Message&& message) {
+  const std::lock_guard lock(mutex_);
+  return !closed_ && push(message, ring_.size() - reserved_);
+}
+
+void Mailbox::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
 
 void Mailbox::complete(Message&& message) {
+  const std::lock_guard lock(mutex_);
   const bool pushed = push(message, ring_.size());
   assert(pushed);
 }

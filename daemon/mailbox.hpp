@@ -25,19 +25,22 @@ class Mailbox {
   [[nodiscard]] bool post(Message&& message);
   /// Any thread. For completions, for which room was reserved in the capacity: a full box is a bug (asserted).
   void complete(Message&& message);
+  /// Any thread. post() fails from now on; what waits can still be drained.
+  void close();
   /// The reader's thread: runs what is waiting, in order; returns how many. Messages posted meanwhile wait.
   std::size_t drain();
   /// An eventfd, readable while messages wait. The reader polls it; drain() resets it.
   int fd() const { return event_fd_; }
 
  private:
-  bool push(Message& message, std::size_t room);
+  bool push(Message& message, std::size_t room);  ///< with the mutex held
 
   const std::size_t reserved_;
   std::mutex mutex_;
   std::vector<Message> ring_;
   std::size_t head_ = 0;
   std::size_t count_ = 0;
+  bool closed_ = false;
   int event_fd_;
 };
 

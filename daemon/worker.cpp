@@ -29,7 +29,7 @@ const char* page_kind_name(net::PageKind kind) {
 }
 
 Worker::Worker(const Options& options, compute::Arena& arena, MakeHandler make_handler)
-    : options_(options), mailbox_(options.mailbox_messages) {
+    : options_(options), mailbox_(options.mailbox_messages, options.mailbox_messages - options.limits.connections) {
   std::promise<void> ready;
   auto is_ready = ready.get_future();
   thread_ = std::thread([&] { main(arena, make_handler, ready); });
@@ -61,6 +61,7 @@ void Worker::build(compute::Arena& arena, MakeHandler& make_handler) {
   pipeline_ = std::make_unique<Pipeline>(options_.pipeline, *pool_, arena, mailbox_);
   handler_ = make_handler(*this);
   server_ = std::make_unique<net::http::Server>(io_, *pool_, *handler_, options_.limits, http_stats_);
+  if (registered_) server_->use_registered(*registered_);
   server_published_.store(server_.get(), std::memory_order_release);
   mailbox_fd_.assign(mailbox_.fd());
   publish();

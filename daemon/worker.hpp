@@ -51,7 +51,7 @@ class Worker {
     net::BufferPool::Options pool;
     net::http::Limits limits;
     Pipeline::Options pipeline;
-    std::size_t mailbox_messages = 4'096;
+    std::size_t mailbox_messages = 8'192;  ///< of them limits.connections for connections, the rest for completions
   };
   /// Makes the handler of this worker's connections; called on the worker's thread, once everything else stands.
   using MakeHandler = std::function<std::unique_ptr<net::http::Handler>(Worker&)>;

@@ -30,6 +30,8 @@ std::string job_of_file(std::string_view file) {
 void deliver(Context context, const jobs::JobRecord& record) {
   if (record.result) return send_result(std::move(context), record, "attachment");
   if (record.state == jobs::JobState::failed && record.error) return context.fail(*record.error);
+  if (record.state == jobs::JobState::cancelled)
+    return context.fail(make_problem(410, "job-failed", "the job was removed before it was done"));
   context.fail(make_problem(503, "not-finished", "the job is not finished yet; ask again"));
 }
 

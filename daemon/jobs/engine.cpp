@@ -37,6 +37,8 @@ std::size_t completions_max(const Engine::Options& options) { return 2 * options
 
 bool is_unknown(std::error_code error) { return error == make_error_code(SpoolErrc::no_such_job); }
 
+std::size_t index_of(JobState state) { return static_cast<std::size_t>(state); }
+
 /// What makes two requests the same: the bytes and the options.
 std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
   std::string text = input_sha256 + "\n" + mask_sha256 + "\n";
@@ -85,6 +87,9 @@ void Engine::stop() {
   if (!thread_.joinable()) return;
   mailbox_.complete([this] { stopping_ = true; });
   thread_.join();
+  // Who was too late for the thread is answered here; who comes later still, at once.
+  mailbox_.close();
+  mailbox_.drain();
 }
 
 void Engine::main() {
@@ -119,7 +124,7 @@ void Engine::recover(SpoolScan scan) {
       record.state = JobState::queued;
       queue_.push_back(id);
     }
-    jobs_.emplace(id, std::move(record));
+    add(std::move(record));
   }
   log_.info("spool recovered",
             {{"jobs", jobs_.size()}, {"unfinished", queue_.size()}, {"leftovers", scan.leftovers_removed}});
@@ -163,6 +168,9 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
     record.idempotency_sha256 = sha256_hex(job.idempotency_key);
     if (auto known = replay(record.idempotency_sha256, record.request_sha256)) return std::move(*known);
   }
+  if (jobs_.size() >= options_.kept_max)
+    return std::unexpected(
+        problem(507, "spool-full", "the spool keeps as many jobs as it may", jobs_.size(), options_.kept_max));
   if (queue_.size() >= options_.queued_max)
     return std::unexpected(problem(503, "overloaded", "jobs are waiting", queue_.size(), options_.queued_max));
   record.created_ms = interfaces_.now_ms();
@@ -178,7 +186,7 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
   ++counts_.submitted;
   if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = record.id;
   queue_.push_back(record.id);
-  jobs_.emplace(record.id, record);
+  add(record);
   return Submitted{std::move(record), false};
 }
 
@@ -241,7 +249,7 @@ Outcome<void> Engine::remove_now(const std::string& id) {
     return std::unexpected(disk_problem(removed.error(), "removing the job"));
   if (running_.contains(id)) removed_while_running_.insert(id);
   if (!is_final(found->second.state)) {
-    found->second.state = JobState::cancelled;
+    replace(found->second, JobState::cancelled);
     answer_waiters(id);
   }
   forget(id);
@@ -253,7 +261,26 @@ void Engine::forget(const std::string& id) {
   if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
   std::erase(queue_, id);
   begun_on_disk_.erase(id);
+  --in_state_[index_of(found->second.state)];
   jobs_.erase(found);
+}
+
+void Engine::add(JobRecord record) {
+  ++in_state_[index_of(record.state)];
+  const std::string id = record.id;
+  jobs_.emplace(id, std::move(record));
+}
+
+void Engine::replace(JobRecord& record, JobRecord next) {
+  --in_state_[index_of(record.state)];
+  record = std::move(next);
+  ++in_state_[index_of(record.state)];
+}
+
+void Engine::replace(JobRecord& record, JobState next) {
+  --in_state_[index_of(record.state)];
+  record.state = next;
+  ++in_state_[index_of(next)];
 }
 
 void Engine::dispatch_some() {
@@ -298,7 +325,7 @@ bool Engine::begin(const std::string& id) {
     retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
     return false;
   }
-  record = std::move(next);
+  replace(record, std::move(next));
   if (runs)
     running_.insert(id);
   else
@@ -310,6 +337,7 @@ bool Engine::begin(const std::string& id) {
 void Engine::read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask,
                         Reply<void> reply) {
   mailbox_.complete([this, record, input, mask, reply = std::move(reply)]() mutable {
+    if (!jobs_.contains(record.id)) return reply(std::unexpected(no_such_job(record.id)));
     auto read = spool_.read_input(record, input);
     if (read && !mask.empty()) read = spool_.read_mask(record, mask);
     if (!read) return reply(std::unexpected(disk_problem(read.error(), "reading the job's image")));
@@ -341,24 +369,28 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
   running_.erase(id);
   if (removed_while_running_.erase(id) > 0) return;
   JobRecord& record = jobs_.at(id);
-  if (!outcome.error) {
-    const Bytes bytes = outcome.result;
-    if (auto stored = spool_.store_result(id, std::span(&bytes, 1)); !stored)
-      outcome.error = disk_problem(stored.error(), "storing the result");
-  }
   JobRecord next = describe(record, outcome);
-  if (auto stored = spool_.update(next); !stored) {
+  if (auto stored = store_end(next, outcome); !stored) {
     if (is_unknown(stored.error())) return give_up_lost(id);
     // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
-    static_cast<void>(disk_problem(stored.error(), "storing the end of a job"));
+    log_.warn("a job's end cannot be stored, it is done again", {{"job", id}, {"error", stored.error().message()}});
+    ++counts_.disk_errors;
     put_off(record);
     queue_.push_back(id);
     retry_at_ms_ = interfaces_.now_ms() + k_tick_ms;
     return;
   }
-  record = std::move(next);
+  replace(record, std::move(next));
   drop_input(id);
   answer_waiters(id);
+}
+
+DiskResult<void> Engine::store_end(const JobRecord& next, const Finished& outcome) {
+  if (!outcome.error) {
+    const Bytes bytes = outcome.result;
+    if (auto stored = spool_.store_result(next.id, std::span(&bytes, 1)); !stored) return stored;
+  }
+  return spool_.update(next);
 }
 
 void Engine::drop_input(const std::string& id) {
@@ -370,14 +402,14 @@ void Engine::drop_input(const std::string& id) {
 /// The spool does not have it any more: its removal failed half-way, so that its client wants no more of it.
 void Engine::give_up_lost(const std::string& id) {
   log_.warn("a job is gone from the spool", {{"job", id}});
-  jobs_.at(id).state = JobState::cancelled;
+  replace(jobs_.at(id), JobState::cancelled);
   answer_waiters(id);
   forget(id);
 }
 
 /// The attempt does not count: nothing is wrong with the job.
 void Engine::put_off(JobRecord& record) {
-  record.state = JobState::queued;
+  replace(record, JobState::queued);
   if (record.attempts > 0) --record.attempts;
 }
 
@@ -430,25 +462,10 @@ void Engine::sweep_waiters() {
 
 void Engine::publish_counts() {
   Counts now = counts_;
-  for (const auto& [id, record] : jobs_) {
-    switch (record.state) {
-      case JobState::queued:
-        ++now.queued;
-        break;
-      case JobState::running:
-        ++now.running;
-        break;
-      case JobState::done:
-        ++now.done;
-        break;
-      case JobState::failed:
-        ++now.failed;
-        break;
-      case JobState::cancelled:
-        ++now.cancelled;
-        break;
-    }
-  }
+  now.queued = in_state_[index_of(JobState::queued)];
+  now.running = in_state_[index_of(JobState::running)];
+  now.done = in_state_[index_of(JobState::done)];
+  now.failed = in_state_[index_of(JobState::failed)];
   const std::lock_guard lock(counts_mutex_);
   published_ = now;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -61,7 +62,8 @@ class Engine {
  public:
   struct Options {
     std::size_t queued_max = 1'000;
-    std::size_t running_max = 2;     ///< at one time, over all workers
+    std::size_t kept_max = 100'000;   ///< ended ones included: each is a record in memory
+    std::size_t running_max = 2;      ///< at one time, over all workers
     std::uint32_t attempts_max = 10;  ///< a job that was running when the program died this often is given up
     std::chrono::milliseconds result_ttl{24 * 3'600'000};
     std::size_t mailbox_messages = 16'384;  ///< calls that may wait; attempts have room of their own
@@ -73,7 +75,7 @@ class Engine {
     std::function<bool(const JobRecord&)> dispatch;
   };
   struct Counts {
-    std::uint64_t queued = 0, running = 0, done = 0, failed = 0, cancelled = 0;  ///< jobs in each state now
+    std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
     std::uint64_t submitted = 0, replayed = 0, recovered = 0, quarantined = 0, expired = 0, disk_errors = 0;
   };
 
@@ -125,14 +127,18 @@ class Engine {
   void do_finished(const std::string& id, Finished outcome);
   void drop_input(const std::string& id);
   void give_up_lost(const std::string& id);
-  static void put_off(JobRecord& record);
+  void put_off(JobRecord& record);
   JobRecord describe(JobRecord record, const Finished& outcome);
   void dispatch_some();
   bool begin(const std::string& id);
   void expire();
   void answer_waiters(const std::string& id);
   void sweep_waiters();
+  void add(JobRecord record);
+  void replace(JobRecord& record, JobRecord next);
+  void replace(JobRecord& record, JobState next);
   void forget(const std::string& id);
+  DiskResult<void> store_end(const JobRecord& next, const Finished& outcome);
   void publish_counts();
   api::Problem disk_problem(std::error_code error, std::string_view doing);
 
@@ -142,7 +148,8 @@ class Engine {
   Interfaces interfaces_;
   Mailbox mailbox_;
   UlidSource ulids_;
-  std::map<std::string, JobRecord> jobs_;  ///< by id, which is by age
+  std::map<std::string, JobRecord> jobs_;    ///< by id, which is by age
+  std::array<std::uint64_t, 5> in_state_{};  ///< how many jobs are in each JobState
   std::unordered_map<std::string, std::string> id_by_key_;
   std::deque<std::string> queue_;
   std::set<std::string> running_;

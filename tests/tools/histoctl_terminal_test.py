@@ -97,14 +97,17 @@ class InterruptTest(HistoctlTest):
         self.assertEqual(running.returncode, 130, errors)
         return errors
 
-    def test_interrupt_leaves_no_file(self):
+    def leaves_no_file(self, number):
         names = [self.image(f"in{i}.pgm").name for i in range(6)]
         (self.work / "out").mkdir()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.server.held.clear()
-            self.assertEqual(self.interrupt(number, "equalize", *names, "-o", "out"), b"")
-            self.assertEqual(self.names(self.work / "out"), [])
-            self.server.plans.clear()
+        self.assertEqual(self.interrupt(number, "equalize", *names, "-o", "out"), b"")
+        self.assertEqual(self.names(self.work / "out"), [])
+
+    def test_interrupt_leaves_no_file(self):
+        self.leaves_no_file(signal.SIGINT)
+
+    def test_termination_leaves_no_file(self):
+        self.leaves_no_file(signal.SIGTERM)
 
     def test_interrupt_while_waiting_to_try_again(self):
         self.image("in.pgm")

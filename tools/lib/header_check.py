@@ -24,12 +24,14 @@ def first_includes(tree, source):
 
 
 def flags_for(commands, header):
-    """The compiler and flags of the build for a source in the header's folder, else in its top folder, else of any."""
+    """The compiler and flags of the build for a source in the header's folder, else in its top folder, else of any.
+
+    Of a folder's sources, the one with the most flags: targets differ in the include paths that they need."""
     parent = str(pathlib.PurePosixPath(header).parent)
     for prefix in (parent + "/", header.split("/")[0] + "/", ""):
-        for path, arguments in commands:
-            if path.startswith(prefix):
-                return arguments
+        found = [arguments for path, arguments in commands if path.startswith(prefix)]
+        if found:
+            return max(found, key=len)
     return None
 
 
