@@ -369,6 +369,10 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
   running_.erase(id);
   if (removed_while_running_.erase(id) > 0) return;
   JobRecord& record = jobs_.at(id);
+  // Waiting for room helps only where there can be enough of it.
+  if (const std::uint64_t budget = spool_.usage().budget_bytes; outcome.result.size() > budget)
+    outcome.error = problem(507, "spool-full", "the result is larger than the spool's budget, in bytes",
+                            outcome.result.size(), budget);
   JobRecord next = describe(record, outcome);
   if (auto stored = store_end(next, outcome); !stored) {
     if (is_unknown(stored.error())) return give_up_lost(id);

@@ -41,17 +41,35 @@ TEST_F(EngineDisk, ASpoolWithoutRoomIsA507AndKeepsNothing) {
   EXPECT_TRUE(rig.submit({{}, bytes_of("fits"), {}, "", "key"})) << "a refused request does not take the key";
 }
 
-TEST_F(EngineDisk, AResultWithoutRoomFailsItsJobWithThatReason) {
+TEST_F(EngineDisk, AResultThatCanNeverFitFailsItsJobWithThatReason) {
   EngineRig& rig = open({}, 8'000);
   const std::string id = rig.submit("small");
   rig.engine->resume();
   rig.attempts.next();
-  rig.finish(id, std::string(8'000, 'x'));
+  rig.finish(id, std::string(8'001, 'x'));
   const JobRecord record = rig.get(id).value();
   EXPECT_EQ(record.state, JobState::failed);
   EXPECT_EQ(record.error.value().status, 507u);
   EXPECT_FALSE(record.result);
   EXPECT_FALSE(rig.has("jobs/" + id + "/result"));
+}
+
+TEST_F(EngineDisk, AResultThatFindsNoRoomNowIsMadeAgainWhenThereIsSome) {
+  EngineRig& rig = open({}, 16'000);
+  const std::string other = rig.submit(std::string(9'000, 'o'));
+  const std::string id = rig.submit("small");
+  rig.engine->resume();
+  EXPECT_EQ(rig.attempts.next().id, other);
+  EXPECT_EQ(rig.attempts.next().id, id);
+  rig.finish(id, std::string(7'000, 'x'));
+  EXPECT_EQ(rig.get(id).value().state, JobState::queued);
+  rig.finish(other, "tiny");
+  EXPECT_TRUE(rig.remove(other));
+  rig.now_ms += 1'000;
+  EXPECT_EQ(rig.attempts.next().id, id);
+  rig.finish(id, std::string(7'000, 'x'));
+  EXPECT_EQ(rig.get(id).value().state, JobState::done);
+  EXPECT_EQ(rig.file("jobs/" + id + "/result"), std::string(7'000, 'x'));
 }
 
 TEST_F(EngineDisk, AFullDiskIsA507AndAnyOtherFailureA500) {

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 import images
-from harness import PROGRAM, Daemon, main, need
+from harness import ENVIRONMENT, PROGRAM, Daemon, main, need
 
 BACKEND = os.environ["E2E_BACKEND"]
 SECCOMP = pathlib.Path(__file__).with_name("without_io_uring.py")
@@ -22,7 +22,7 @@ SECCOMP = pathlib.Path(__file__).with_name("without_io_uring.py")
 
 def run(*arguments, **environment):
     return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False,
-                          env={**os.environ, **environment})
+                          env={**ENVIRONMENT, **environment})
 
 
 class CommandLineTest(unittest.TestCase):
