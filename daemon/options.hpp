@@ -70,7 +70,6 @@ struct Options {
 
   LogFormat log_format = LogFormat::logfmt;
   LogLevel log_level = LogLevel::info;
-  bool bench = false;  ///< adds the end points that the benchmark harness needs
 };
 
 enum class Action : std::uint8_t { run, help, version, print_config, check };

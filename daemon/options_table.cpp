@@ -29,8 +29,6 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "zookeeper", &Options::zookeeper, "HOSTS",
      "ZooKeeper of the fleet. This release runs alone: leave it empty."},
     {k_general, "metrics-public", &Options::metrics_public, "", "Serve /metrics without a token."},
-    {k_general, "bench", &Options::bench, "",
-     "Add the end points that the benchmark harness needs. Not for production."},
 
     {k_network, "listen", &Options::listen, "HOST:PORT",
      "Numeric address to listen on, IPv6 in brackets. Repeat it or separate by commas. Port 0 takes a free one."},

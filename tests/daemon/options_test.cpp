@@ -48,15 +48,14 @@ TEST(Options, DefaultsNeedNothing) {
 }
 
 TEST(Options, FlagsComeInAllForms) {
-  const Options o = parsed({"--io=auto", "--spool", "/s p", "--no-pin", "--metrics-public=false", "--bench",
-                            "--max-pixels", "7", "--spool-budget=3GiB", "--result-ttl", "90min", "--log-level", "debug",
-                            "--isa=avx2", "--log-format=json"})
+  const Options o = parsed({"--io=auto", "--spool", "/s p", "--no-pin", "--metrics-public=false", "--max-pixels", "7",
+                            "--spool-budget=3GiB", "--result-ttl", "90min", "--log-level", "debug", "--isa=avx2",
+                            "--log-format=json"})
                         .options;
   EXPECT_EQ(o.io, Io::automatic);
   EXPECT_EQ(o.spool_path, "/s p");
   EXPECT_FALSE(o.pin);
   EXPECT_FALSE(o.metrics_public);
-  EXPECT_TRUE(o.bench);
   EXPECT_EQ(o.max_pixels, 7u);
   EXPECT_EQ(o.spool_budget_bytes, 3ull << 30);
   EXPECT_EQ(o.result_ttl, 90min);
@@ -146,7 +145,7 @@ TEST(Options, MistypedFlagsGetASuggestion) {
 
 TEST(Options, FlagsWithoutTheirValueAreErrors) {
   EXPECT_THAT(errors({"--spool"}), ElementsAre(HasSubstr("--spool needs a value: DIR")));
-  EXPECT_THAT(errors({"--spool", "--bench"}), ElementsAre(HasSubstr("--spool needs a value")));
+  EXPECT_THAT(errors({"--spool", "--pin"}), ElementsAre(HasSubstr("--spool needs a value")));
   EXPECT_THAT(errors({"--no-spool"}), ElementsAre(HasSubstr("is unknown")));
   EXPECT_THAT(errors({"--"}), ElementsAre(HasSubstr("\"--\" is not an option")));
   EXPECT_THAT(errors({"--token=secret"}), ElementsAre(Not(HasSubstr("secret"))));  // tokens are never arguments
