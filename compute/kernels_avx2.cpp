@@ -39,7 +39,7 @@ HISTOD_AVX2 void count_u8(const std::uint8_t* samples, std::size_t n, std::uint3
 HISTOD_AVX2 void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut) {
   __m256i tables[16];
   __m256i previous = _mm256_setzero_si256();
-  for (int t = 0; t < 16; ++t) {
+  for (std::size_t t = 0; t < 16; ++t) {
     const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lut + 16 * t));
     const __m256i table = _mm256_broadcastsi128_si256(sixteen);
     tables[t] = t % 8 == 0 ? table : _mm256_xor_si256(table, previous);

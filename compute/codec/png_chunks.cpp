@@ -60,7 +60,7 @@ Result<void> read_ihdr(Bytes data, Header& header) {
     return fail(Errc::corrupt, "no PNG has this bit depth with its colour type", header.depth_bits);
   if (data[10] != std::byte{0} || data[11] != std::byte{0} || std::to_integer<unsigned>(data[12]) > 1)
     return fail(Errc::unsupported_feature, "compression, filter or interlace method of the PNG is not known");
-  header.stored_bits = samples_per_pixel(header.color_type) * header.depth_bits;
+  header.stored_bits = std::size_t{samples_per_pixel(header.color_type)} * header.depth_bits;
   return {};
 }
 

@@ -76,7 +76,7 @@ std::string_view bearer_token(std::string_view authorization) {
 
 /// An IPv4 address as it is, an IPv6 address as its /64: a host usually has all of that.
 std::string peer_key(std::string_view peer) {
-  const std::string address(peer.substr(0, peer.find('%')));
+  std::string address(peer.substr(0, peer.find('%')));
   in6_addr v6{};
   if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
   const auto* bytes = reinterpret_cast<const char*>(v6.s6_addr);

@@ -26,10 +26,10 @@ Problem problem_of(const http::Refusal& refusal) {
   return make_problem(refusal.status, refusal.code, refusal.detail, refusal.value, refusal.limit);
 }
 
-std::expected<ImageInput, Problem> from_parts(std::vector<http::Part> parts) {
+std::expected<ImageInput, Problem> from_parts(const std::vector<http::Part>& parts) {
   ImageInput input;
   input.multipart = true;
-  for (http::Part& part : parts) {
+  for (const http::Part& part : parts) {
     const bool is_image = part.name == "image";
     if (!is_image && part.name != "mask")
       return std::unexpected(make_problem(400, "bad-request", "the form has a part that is neither image nor mask"));
@@ -59,7 +59,7 @@ std::expected<ImageInput, Problem> image_input(const http::Request& request) {
   if (!boundary) return std::unexpected(problem_of(boundary.error()));
   auto parts = http::parse_multipart(request.body, *boundary);
   if (!parts) return std::unexpected(problem_of(parts.error()));
-  return from_parts(std::move(*parts));
+  return from_parts(*parts);
 }
 
 }  // namespace histod::daemon::api

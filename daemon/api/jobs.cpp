@@ -114,7 +114,7 @@ void submit_job(Context context, Query options, http::Response (*answer)(const j
   jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key)};
   PendingPtr pending = pending_of(std::move(context));
   engine.submit(std::move(job),
-                at_home<jobs::Submitted>(std::move(pending), [answer](PendingPtr p, jobs::Submitted submitted) {
+                at_home<jobs::Submitted>(std::move(pending), [answer](PendingPtr p, const jobs::Submitted& submitted) {
                   p->context.send(answer(submitted));
                 }));
 }
@@ -143,19 +143,19 @@ void jobs_list(Context context) {
     }
   }
   jobs::Engine& engine = context.services.engine;
-  engine.list(
-      limit, state,
-      at_home<std::vector<JobRecord>>(pending_of(std::move(context)), [](PendingPtr p, std::vector<JobRecord> records) {
-        boost::json::array list;
-        for (const JobRecord& record : records) list.push_back(job_json(record));
-        p->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
-      }));
+  engine.list(limit, state,
+              at_home<std::vector<JobRecord>>(
+                  pending_of(std::move(context)), [](PendingPtr p, const std::vector<JobRecord>& records) {
+                    boost::json::array list;
+                    for (const JobRecord& record : records) list.push_back(job_json(record));
+                    p->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
+                  }));
 }
 
 void jobs_get(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, JobRecord record) {
+  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, const JobRecord& record) {
                p->context.send(json_response(200, job_json(record)));
              }));
 }
@@ -163,7 +163,7 @@ void jobs_get(Context context) {
 void jobs_result(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, JobRecord record) {
+  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, const JobRecord& record) {
                if (record.result) return send_result(std::move(p->context), record, "attachment");
                if (record.state == jobs::JobState::failed)
                  return p->context.fail(

@@ -80,7 +80,13 @@ Outcome set_nodata(const std::string& text, ImageOptions& out) {
   }
   const auto value = parse_number<double>(text);
   if (!value || !std::isfinite(*value)) return refuse("nodata", "a number, or none");
-  out.nodata = *value;
+  out.nodata = value;
+  return {};
+}
+
+Outcome set_format(const std::string& text, ImageOptions& out) {
+  out.format = codec::format_from_name(text);
+  if (!out.format) return refuse("format", "png, jpeg, tiff, pgm, ppm or pam");
   return {};
 }
 
@@ -104,8 +110,7 @@ Outcome set_option(const std::string& name, const std::string& text, ImageOption
     return set_named(name, text, "opencv, exact, reference, pillow or vips", compute::rule_from_name, e.rule);
   if (name == "color")
     return set_named(name, text, "luma, ycrcb, lab, channels or gray", compute::color_from_name, e.color);
-  if (name == "format")
-    return set_named(name, text, "png, jpeg, tiff, pgm, ppm or pam", codec::format_from_name, out.format);
+  if (name == "format") return set_format(text, out);
   if (name == "tiles") return set_tiles(text, e);
   if (name == "range") return set_range(text, e);
   if (name == "nodata") return set_nodata(text, out);

@@ -30,7 +30,7 @@ step() {
   printf '%-6s %4d s\n' "$([ $status = 0 ] && echo ok || echo FAILED)" $((SECONDS - started))
   [ $status = 0 ] && return
   [ "${HISTOD_LOG_TAIL:-0}" = 0 ] || tail -n "$HISTOD_LOG_TAIL" "$log" | sed 's/^/    /'
-  first=$(grep -m1 -E '\berror\b|Error|^E:|ERR!|\*\*\*Failed|: tidy|^FAILED' "$log" | cut -c1-200 || true)
+  first=$(grep -vE '^\[[0-9]+/[0-9]+\]' "$log" | grep -m1 -E '\berror\b|Error|^E:|ERR!|\*\*\*Failed|: tidy|^FAILED' | cut -c1-200 || true)
   die "$title: failed${first:+: $first} (log: $log)"
 }
 
