@@ -13,6 +13,9 @@ namespace {
 
 /// Lives from dispatch to the end of storing; dies on the worker's thread, where its leases are at home.
 struct Attempt {
+  Attempt(Worker& worker_, Engine& engine_, const JobRecord& record_)
+      : worker(worker_), engine(engine_), record(record_) {}
+
   Worker& worker;
   Engine& engine;
   JobRecord record;

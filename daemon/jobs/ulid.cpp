@@ -59,7 +59,7 @@ std::string UlidSource::next(std::int64_t now_ms) {
 
 bool is_ulid(std::string_view text) {
   return text.size() == k_time_digits + k_random_digits && text[0] <= '7' &&
-         std::ranges::all_of(text, [](char c) { return k_digits.find(c) != k_digits.npos; });
+         std::ranges::all_of(text, [](char c) { return k_digits.find(c) != std::string_view::npos; });
 }
 
 std::int64_t ulid_ms(std::string_view ulid) {
