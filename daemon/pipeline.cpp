@@ -283,6 +283,7 @@ void Pipeline::finish(std::unique_ptr<Task> task) {
     stats_.spent.encode_ns += result.timings.encode_ns;
     done(std::move(result));
   }
+  done = nullptr;  // its file goes home now, so that the next ones find the memory
   poll();
 }
 

@@ -75,7 +75,8 @@ bool transparent_huge_pages_enabled() {
 Lease::Lease(Lease&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      use_(other.use_) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   if (this != &other) {
@@ -83,6 +84,7 @@ Lease& Lease::operator=(Lease&& other) noexcept {
     pool_ = std::exchange(other.pool_, nullptr);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    use_ = other.use_;
   }
   return *this;
 }
@@ -93,29 +95,32 @@ void Lease::reset() {
   if (!data_) return;
   --pool_->stats_.leases;
   BufferPool* const pool = std::exchange(pool_, nullptr);
-  pool->give_back(std::exchange(data_, nullptr), std::exchange(size_, 0));
+  pool->give_back(std::exchange(data_, nullptr), std::exchange(size_, 0), use_);
 }
 
 void Lease::shrink(std::size_t bytes) {
   assert(data_ && bytes <= size_);
   const std::size_t keep = std::max(granules_of(bytes), std::size_t{1}) * BufferPool::k_granule_bytes;
   if (keep == size_) return;
-  pool_->give_back(data_ + keep, size_ - keep);
+  pool_->give_back(data_ + keep, size_ - keep, use_);
   size_ = keep;
 }
 
-bool Lease::extend(std::size_t bytes) {
+bool Lease::extend(std::size_t bytes, Use use) {
   assert(data_);
   if (bytes <= size_) return true;
   if (bytes > pool_->stats_.budget_bytes) return false;
   const std::size_t wanted = granules_of(bytes) * BufferPool::k_granule_bytes;
   const std::size_t first = pool_->granule_of(data_ + size_);
   const std::size_t more = (wanted - size_) / BufferPool::k_granule_bytes;
-  if (!pool_->all_free(first, more)) return false;
+  const std::size_t others = pool_->stats_.input_bytes - (use_ == Use::input ? size_ : 0);
+  if (!pool_->may_have(others, wanted, use) || !pool_->all_free(first, more)) return false;
   pool_->mark(first, more, false);
   ASAN_UNPOISON_MEMORY_REGION(data_ + size_, wanted - size_);
-  pool_->account(wanted - size_);
+  pool_->stats_.input_bytes = others + (use == Use::input ? size_ : 0);
+  pool_->account(wanted - size_, use);
   size_ = wanted;
+  use_ = use;
   return true;
 }
 
@@ -174,12 +179,17 @@ bool BufferPool::map_explicit_huge_pages() {
 
 std::span<std::byte> BufferPool::resident() const { return {base_, resident_bytes_}; }
 
-Lease BufferPool::lease(std::size_t bytes) {
+bool BufferPool::may_have(std::size_t input_bytes, std::size_t bytes, Use use) const {
+  return use == Use::work || input_bytes == 0 || input_bytes + bytes <= stats_.budget_bytes / 2;
+}
+
+Lease BufferPool::lease(std::size_t bytes, Use use) {
   assert(bytes > 0);
   Lease lease;
   const std::size_t granules = bytes <= stats_.budget_bytes ? granules_of(bytes) : 0;
   const std::size_t all = stats_.budget_bytes / k_granule_bytes;
-  const std::size_t first = granules == 0 ? all : find_free_run(granules);
+  const bool may = granules > 0 && may_have(stats_.input_bytes, granules * k_granule_bytes, use);
+  const std::size_t first = may ? find_free_run(granules) : all;
   if (first == all) {
     ++stats_.refusals;
     return lease;
@@ -188,14 +198,16 @@ Lease BufferPool::lease(std::size_t bytes) {
   lease.pool_ = this;
   lease.data_ = base_ + first * k_granule_bytes;
   lease.size_ = granules * k_granule_bytes;
+  lease.use_ = use;
   ASAN_UNPOISON_MEMORY_REGION(lease.data_, lease.size_);
   ++stats_.leases;
-  account(lease.size_);
+  account(lease.size_, use);
   return lease;
 }
 
-void BufferPool::account(std::size_t bytes) {
+void BufferPool::account(std::size_t bytes, Use use) {
   stats_.leased_bytes += bytes;
+  if (use == Use::input) stats_.input_bytes += bytes;
   stats_.leased_bytes_max = std::max(stats_.leased_bytes_max, stats_.leased_bytes);
 }
 
@@ -240,9 +252,10 @@ void BufferPool::mark(std::size_t first, std::size_t granules, bool free) {
   }
 }
 
-void BufferPool::give_back(std::byte* data, std::size_t bytes) {
+void BufferPool::give_back(std::byte* data, std::size_t bytes, Use use) {
   mark(granule_of(data), bytes / k_granule_bytes, true);
   stats_.leased_bytes -= bytes;
+  if (use == Use::input) stats_.input_bytes -= bytes;
   ASAN_POISON_MEMORY_REGION(data, bytes);
   std::byte* const from = std::max(data, base_ + resident_bytes_);
   std::byte* const end = data + bytes;

@@ -14,6 +14,10 @@ namespace histod::net {
 
 enum class PageKind : std::uint8_t { huge_2m, transparent_huge, small_4k };
 
+/// Inputs (bodies, the files of jobs) may have half of a pool, so that those which are in always find room to be worked
+/// on and never wait for each other; the only one may have more.
+enum class Use : std::uint8_t { work, input };
+
 class BufferPool;
 
 /// A contiguous run of bytes out of a worker's pool. Move-only; goes home when destroyed. Never leaves its worker's
@@ -31,8 +35,8 @@ class Lease {
   explicit operator bool() const { return data_ != nullptr; }
   /// Gives back what lies beyond the first `bytes` (rounded up to the granule).
   void shrink(std::size_t bytes);
-  /// Grows in place when the granules behind are free; false (and unchanged) when not.
-  bool extend(std::size_t bytes);
+  /// Grows in place when the granules behind are free and that use may have them; false (and unchanged) when not.
+  bool extend(std::size_t bytes, Use use = Use::work);
   void reset();
 
  private:
@@ -40,6 +44,7 @@ class Lease {
   BufferPool* pool_ = nullptr;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  Use use_ = Use::work;
 };
 
 /// One worker's memory: a reserved range of addresses of `budget_bytes`, handed out first-fit in granules of 64 KiB, so
@@ -63,6 +68,7 @@ class BufferPool {
     PageKind resident_pages = PageKind::small_4k;  ///< what the resident part got
     std::size_t budget_bytes = 0;
     std::size_t leased_bytes = 0;
+    std::size_t input_bytes = 0;  ///< of the leased ones, those of Use::input
     std::size_t leased_bytes_max = 0;
     std::size_t leases = 0;
     std::uint64_t refusals = 0;  ///< leases that did not fit
@@ -76,7 +82,7 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
 
   /// An empty lease when it does not fit now: the caller waits or refuses with 503. bytes > 0.
-  Lease lease(std::size_t bytes);
+  Lease lease(std::size_t bytes, Use use = Use::work);
   /// Whether `bytes` could ever fit: if not, the answer is 413 and not 503.
   bool fits_ever(std::size_t bytes) const { return bytes <= stats_.budget_bytes; }
   const Stats& stats() const { return stats_; }
@@ -87,13 +93,14 @@ class BufferPool {
 
  private:
   friend class Lease;
-  void give_back(std::byte* data, std::size_t bytes);
+  void give_back(std::byte* data, std::size_t bytes, Use use);
   void map_resident(const Options& options);
   bool map_explicit_huge_pages();
   std::size_t find_free_run(std::size_t granules) const;
   bool all_free(std::size_t first, std::size_t granules) const;
   void mark(std::size_t first, std::size_t granules, bool free);
-  void account(std::size_t bytes);
+  bool may_have(std::size_t input_bytes, std::size_t bytes, Use use) const;
+  void account(std::size_t bytes, Use use);
   std::size_t granule_of(const std::byte* at) const { return static_cast<std::size_t>(at - base_) / k_granule_bytes; }
 
   std::byte* base_ = nullptr;

@@ -102,8 +102,8 @@ void run_attempt(Worker& worker, Engine& engine, const JobRecord& record) {
                                pool.stats().budget_bytes};
     return fail(std::move(attempt), api::problem_of({error, false}));
   }
-  attempt->input = pool.lease(record.input.bytes);
-  if (record.input.mask_bytes > 0) attempt->mask = pool.lease(record.input.mask_bytes);
+  attempt->input = pool.lease(record.input.bytes, net::Use::input);
+  if (record.input.mask_bytes > 0) attempt->mask = pool.lease(record.input.mask_bytes, net::Use::input);
   if (!attempt->input || (record.input.mask_bytes > 0 && !attempt->mask)) {
     attempt.reset();
     return engine.yielded(record.id);

@@ -86,24 +86,26 @@ Connection::Stepping Connection::receive_chunked_body() {
 }
 
 Connection::Stepping Connection::grow(std::size_t bytes) {
-  if (lease_.extend(bytes)) co_return Step::ok;
+  if (lease_.extend(bytes, Use::input)) co_return Step::ok;
   if (!server_.pool.fits_ever(bytes)) {
     co_return refuse(413, "too-large", "the body is larger than all of the memory for bodies", bytes,
                      server_.pool.stats().budget_bytes);
   }
   Lease larger;
-  auto acquiring = acquire(bytes, larger);
+  auto acquiring = acquire(bytes, Use::input, larger);
   if (const Step step = co_await std::move(acquiring); step != Step::ok) co_return step;
   move_to(std::move(larger));
   co_return Step::ok;
 }
 
-Connection::Stepping Connection::acquire(std::size_t bytes, Lease& lease) {
-  if (server_.memory_waits.empty()) lease = server_.pool.lease(bytes);
+Connection::Stepping Connection::acquire(std::size_t bytes, Use use, Lease& lease) {
+  // A header section overtakes: its one granule starves nobody, and a full node still says how it is.
+  const bool first = use == Use::work || server_.memory_waits.empty();
+  if (first) lease = server_.pool.lease(bytes, use);
   if (lease) co_return Step::ok;
   server_.stats.memory_waits.add();
-  MemoryWait wait{.bytes = bytes, .event = &event_, .lease = {}};
-  server_.memory_waits.push_back(&wait);
+  MemoryWait wait{.bytes = bytes, .use = use, .event = &event_, .lease = {}};
+  server_.memory_waits.insert(first ? server_.memory_waits.begin() : server_.memory_waits.end(), &wait);
   arm_in(server_.limits.memory_wait);
   while (!wait.lease && !stopped()) {
     auto waiting = event_.wait();

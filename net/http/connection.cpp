@@ -155,7 +155,7 @@ Connection::Stepping Connection::await_first_byte() {
 Connection::Stepping Connection::receive_head() {
   received_from_ = Clock::now();
   if (!lease_) {
-    auto acquiring = acquire(BufferPool::k_granule_bytes, lease_);
+    auto acquiring = acquire(BufferPool::k_granule_bytes, Use::work, lease_);
     if (const Step step = co_await std::move(acquiring); step != Step::ok) co_return step;
   }
   if (std::exchange(has_early_, false)) lease_.data()[filled_++] = early_;

@@ -60,7 +60,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   Stepping receive_sized_body(std::uint64_t bytes);
   Stepping receive_chunked_body();
   Stepping grow(std::size_t bytes);
-  Stepping acquire(std::size_t bytes, Lease& lease);
+  Stepping acquire(std::size_t bytes, Use use, Lease& lease);
   Stepping receive_some(std::span<std::byte> into);
   Step refuse_late();
   void move_to(Lease lease);

@@ -38,7 +38,7 @@ void ServerState::notify_drained() {
 void ServerState::serve_memory_waits() {
   while (!memory_waits.empty()) {
     MemoryWait& first = *memory_waits.front();
-    first.lease = pool.lease(first.bytes);
+    first.lease = pool.lease(first.bytes, first.use);
     if (!first.lease) return;
     memory_waits.pop_front();
     first.event->notify();

@@ -20,6 +20,7 @@ namespace histod::net::http {
 /// A connection that waits for memory. Owned by the waiting coroutine.
 struct MemoryWait {
   std::size_t bytes = 0;
+  Use use = Use::work;
   Event* event = nullptr;
   Lease lease;  ///< filled when it is this one's turn
 };
@@ -30,7 +31,7 @@ struct ServerState {
 
   void remove(Connection& connection);
   GuardLimits guard_limits() const { return {limits.header_bytes, limits.header_fields, limits.target_bytes}; }
-  /// First come, first served: a large body is not starved by small ones that come later.
+  /// Bodies are served in the order they came: a large one is not starved by small ones that come later.
   void serve_memory_waits();
   void notify_drained();
   /// The Date field's value, made once a second.

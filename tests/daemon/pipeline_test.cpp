@@ -339,6 +339,26 @@ TEST_F(PipelineTest, WaitsForMemoryOnlySoLong) {
   EXPECT_TRUE(run(file)) << "and the next one finds memory";
 }
 
+TEST_F(PipelineTest, ARefusedImageLeavesItsMemoryToTheNext) {
+  Pipeline::Options options;
+  options.memory_wait = milliseconds(0);
+  Pipeline& pipeline = open(options, 6 * k_granule);
+  const std::string file = netpbm(gray(4, 4));
+  // As a request does: its body lives until it is answered, and both of them leave no room for pixels and a result.
+  net::Lease bodies[] = {pool().lease(2 * k_granule), pool().lease(2 * k_granule)};
+  std::vector<bool> outcomes;
+  for (net::Lease& lease : bodies) {
+    const std::uint64_t before = pipeline.stats().memory_waits;
+    pipeline.run(bytes_of(file), {}, {}, [&outcomes, body = std::move(lease)](const Outcome& outcome) {
+      outcomes.push_back(outcome.has_value());
+    });
+    drain_until([&] { return pipeline.stats().memory_waits == before + 1; });
+  }
+  pipeline.poll();
+  drain_until([&] { return outcomes.size() == 2; });
+  EXPECT_EQ(outcomes, (std::vector{false, true}));
+}
+
 TEST_F(PipelineTest, OneMoreThanItTakesIsBusyAtOnce) {
   Pipeline::Options options;
   options.requests_max = 2;

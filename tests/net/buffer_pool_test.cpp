@@ -101,6 +101,36 @@ TEST(BufferPool, ExtendGrowsInPlaceOrNotAtAll) {
   EXPECT_TRUE(third.extend(3 * k_granule));
 }
 
+TEST(BufferPool, InputsHaveHalfAndTheOnlyOneMayHaveAll) {
+  using net::Use;
+  BufferPool pool(small_pool(8));
+  {
+    const Lease only = pool.lease(8 * k_granule, Use::input);
+    EXPECT_TRUE(only);
+  }
+  Lease first = pool.lease(3 * k_granule, Use::input);
+  EXPECT_EQ(pool.stats().input_bytes, 3 * k_granule);
+  EXPECT_FALSE(pool.lease(2 * k_granule, Use::input)) << "five of eight";
+  Lease second = pool.lease(k_granule, Use::work);
+  EXPECT_FALSE(second.extend(2 * k_granule, Use::input));
+  second.reset();
+  second = pool.lease(k_granule, Use::input);
+  EXPECT_TRUE(second);
+  EXPECT_TRUE(pool.lease(4 * k_granule)) << "work has the other half";
+  first.shrink(k_granule);
+  EXPECT_EQ(pool.stats().input_bytes, 2 * k_granule);
+  second.reset();
+  Lease moved = std::move(first);
+  EXPECT_TRUE(moved.extend(7 * k_granule, Use::input)) << "there is no other";
+  EXPECT_EQ(pool.stats().input_bytes, 7 * k_granule);
+  moved.reset();
+  Lease head = pool.lease(k_granule);
+  EXPECT_TRUE(head.extend(2 * k_granule, Use::input)) << "a header section becomes a body";
+  EXPECT_EQ(pool.stats().input_bytes, 2 * k_granule);
+  head.reset();
+  EXPECT_EQ(pool.stats().input_bytes, 0u);
+}
+
 TEST(BufferPool, MovingMovesTheDutyToGoHome) {
   BufferPool pool(small_pool(2));
   Lease a = pool.lease(1);

@@ -213,7 +213,7 @@ TEST(Limits, ABodyThatWaitsTooLongForMemoryGets503) {
   EXPECT_EQ(holder.read()->body, "done");
 }
 
-TEST(Limits, SmallRequestsDoNotOvertakeAWaitingLargeOne) {
+TEST(Limits, BodiesWaitInOrderAndWhatHasNoneDoesNotWaitForThem) {
   TestServer server(tight_memory(20s));
   HttpClient holder(server.port());
   ASSERT_TRUE(holder.send(post("/later", noise(700'000))));
@@ -222,12 +222,16 @@ TEST(Limits, SmallRequestsDoNotOvertakeAWaitingLargeOne) {
   ASSERT_TRUE(large.send(post_head("/echo", 600'000)));
   ASSERT_TRUE(server.eventually([&] { return server.stats().memory_waits.get() == 1; }));
   HttpClient small(server.port());
-  ASSERT_TRUE(small.send(get("/hello")));
-  ASSERT_TRUE(server.eventually([&] { return server.stats().memory_waits.get() == 2; }));
+  ASSERT_TRUE(small.send(post_head("/echo", 100'000)));
+  ASSERT_TRUE(server.eventually([&] { return server.stats().memory_waits.get() == 2; })) << "it would fit";
+  HttpClient bare(server.port());
+  ASSERT_TRUE(bare.send(get("/hello")));
+  EXPECT_EQ(bare.read()->body, "hello");
   server.answer_pending("done");
-  EXPECT_EQ(small.read()->body, "hello");
   ASSERT_TRUE(large.send(noise(600'000)));
   EXPECT_EQ(large.read()->status, 200u);
+  ASSERT_TRUE(small.send(noise(100'000)));
+  EXPECT_EQ(small.read()->status, 200u);
 }
 
 TEST(Drain, ClosesIdleConnectionsAndFinishesBusyOnes) {
