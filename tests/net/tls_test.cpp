@@ -60,20 +60,21 @@ class TlsClient {
     ::SSL_CTX_set_security_level(context_.get(), 0);
     ssl_.reset(::SSL_new(context_.get()));
     ::SSL_set_fd(ssl_.get(), client_.fd());
-    connected_ = ::SSL_connect(ssl_.get()) == 1;
+    connected_ = retried([&] { return ::SSL_connect(ssl_.get()); }) == 1;
     ::ERR_clear_error();
   }
   bool connected() const { return connected_; }
   std::string version() const { return ::SSL_get_version(ssl_.get()); }
   bool send(std::string_view bytes) {
-    return ::SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+    const auto size = static_cast<int>(bytes.size());
+    return retried([&] { return ::SSL_write(ssl_.get(), bytes.data(), size); }) == size;
   }
   /// Reads until `end` has come or the connection ends.
   std::string read_until(std::string_view end) {
     std::string out;
     char chunk[16'384];
     while (!out.ends_with(end) || end.empty()) {
-      const int got = ::SSL_read(ssl_.get(), chunk, sizeof chunk);
+      const int got = retried([&] { return ::SSL_read(ssl_.get(), chunk, sizeof chunk); });
       if (got <= 0) break;
       out.append(chunk, static_cast<std::size_t>(got));
     }
@@ -82,6 +83,17 @@ class TlsClient {
   bool closed_cleanly() { return ::SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN; }
 
  private:
+  /// io_uring interrupts the blocking calls of whichever thread has begun an operation: here, of the one that made
+  /// the server.
+  int retried(auto call) {
+    int result = call();
+    for (int error = ::SSL_get_error(ssl_.get(), result); error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+         error = ::SSL_get_error(ssl_.get(), result)) {
+      result = call();
+    }
+    return result;
+  }
+
   HttpClient client_;
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
   std::unique_ptr<SSL, void (*)(SSL*)> ssl_{nullptr, ::SSL_free};
