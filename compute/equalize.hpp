@@ -42,24 +42,24 @@ struct EqualizeOptions {
 /// One page to be equalized in place.
 struct EqualizePage {
   ImageView image;
-  std::uint32_t levels = 0;             ///< L that the file declares (netpbm maxval + 1, ...); 0: the whole depth
-  std::optional<double> nodata = {};    ///< a pixel all of whose colors have this value is not counted, not changed
-  std::span<const std::byte> mask = {}; ///< empty, or width*height bytes: where it is 0 nothing is counted or changed
-  bool counted = true;                  ///< false (an overview): takes the table of the first counted page
+  std::uint32_t levels = 0;              ///< L that the file declares (netpbm maxval + 1, ...); 0: the whole depth
+  std::optional<double> nodata = {};     ///< a pixel all of whose colors have this value is not counted, not changed
+  std::span<const std::byte> mask = {};  ///< empty, or width*height bytes: where it is 0 nothing is counted or changed
+  bool counted = true;                   ///< false (an overview): takes the table of the first counted page
 };
 
 /// How one table came to be. Planes that share a table (PagesMode::stack) make one report.
 struct PlaneReport {
   std::uint32_t page = 0;
-  std::uint32_t channel = 0;     ///< 0 but for Color::channels and bands
-  std::uint32_t levels = 0;      ///< the L that was used
-  std::uint64_t counted = 0;     ///< N
-  std::uint64_t masked = 0;      ///< pixels left out: mask, nodata, alpha 0
+  std::uint32_t channel = 0;            ///< 0 but for Color::channels and bands
+  std::uint32_t levels = 0;             ///< the L that was used
+  std::uint64_t counted = 0;            ///< N
+  std::uint64_t masked = 0;             ///< pixels left out: mask, nodata, alpha 0
   std::uint64_t nodata_collisions = 0;  ///< counted pixels whose result equals the nodata value
-  std::uint64_t first_count = 0; ///< h[m]; 0 when nothing was counted
+  std::uint64_t first_count = 0;        ///< h[m]; 0 when nothing was counted
   Histogram before;
-  Histogram after;               ///< the counts moved by the table; for CLAHE counted from the result
-  Lut lut;                       ///< for CLAHE: the tables of all tiles, row by row
+  Histogram after;  ///< the counts moved by the table; for CLAHE counted from the result
+  Lut lut;          ///< for CLAHE: the tables of all tiles, row by row
 };
 
 struct EqualizeReport {

@@ -10,20 +10,20 @@ namespace histod::compute {
 
 /// What can be wrong with an image or with what is asked of it. The numbers are stable: they reach users as names.
 enum class Errc : int {
-  unknown_format = 1,   ///< no codec recognises the first bytes
-  unsupported_feature,  ///< a known format, but a feature we do not take (CMYK, float samples, ...)
-  truncated,            ///< the file ends before its pixels do
-  corrupt,              ///< the file contradicts itself or its checksums
-  pixels_over_limit,    ///< width * height summed over all pages
-  dimension_over_limit, ///< width or height
-  pages_over_limit,     ///< pages or frames
-  bytes_over_limit,     ///< decoded bytes
-  ratio_over_limit,     ///< decoded bytes per encoded byte
-  scans_over_limit,     ///< scans of a progressive JPEG
-  ancillary_over_limit, ///< ICC, EXIF, text or tag bytes
-  bad_option,           ///< an option out of its bounds, or one that does not fit the image
-  sample_out_of_range,  ///< a sample at or over the range that was asked for
-  output_full,          ///< the output span is too small: a bug of the caller, never of the input
+  unknown_format = 1,    ///< no codec recognises the first bytes
+  unsupported_feature,   ///< a known format, but a feature we do not take (CMYK, float samples, ...)
+  truncated,             ///< the file ends before its pixels do
+  corrupt,               ///< the file contradicts itself or its checksums
+  pixels_over_limit,     ///< width * height summed over all pages
+  dimension_over_limit,  ///< width or height
+  pages_over_limit,      ///< pages or frames
+  bytes_over_limit,      ///< decoded bytes
+  ratio_over_limit,      ///< decoded bytes per encoded byte
+  scans_over_limit,      ///< scans of a progressive JPEG
+  ancillary_over_limit,  ///< ICC, EXIF, text or tag bytes
+  bad_option,            ///< an option out of its bounds, or one that does not fit the image
+  sample_out_of_range,   ///< a sample at or over the range that was asked for
+  output_full,           ///< the output span is too small: a bug of the caller, never of the input
 };
 
 const std::error_category& error_category() noexcept;
