@@ -66,7 +66,7 @@ std::size_t read_flag(std::span<const std::string> args, CommandLine& line, Erro
   std::string_view name = args.front();
   name.remove_prefix(2);
   std::optional<std::string> value;
-  if (const std::size_t equals = name.find('='); equals != name.npos) {
+  if (const std::size_t equals = name.find('='); equals != std::string_view::npos) {
     value = std::string(name.substr(equals + 1));
     name = name.substr(0, equals);
   }
@@ -195,15 +195,15 @@ void read_environment(const Environment& environment, Collector& to) {
 
 void check_together(const Options& options, Errors& errors) {
   if (options.tls_cert_path.empty() != options.tls_key_path.empty()) {
-    errors.push_back("--tls-cert and --tls-key belong together: set both, or neither");
+    errors.emplace_back("--tls-cert and --tls-key belong together: set both, or neither");
   }
   if (!options.zookeeper.empty()) {
     errors.push_back(fmt::format(
         "--zookeeper is \"{}\", but this release has no fleet yet (it comes later): leave it empty to run alone",
         options.zookeeper));
   }
-  if (options.spool_path.empty()) errors.push_back("--spool is empty, but jobs need a directory");
-  if (options.node_name.empty()) errors.push_back("--node-name is empty, but logs and pages show it");
+  if (options.spool_path.empty()) errors.emplace_back("--spool is empty, but jobs need a directory");
+  if (options.node_name.empty()) errors.emplace_back("--node-name is empty, but logs and pages show it");
 }
 
 std::string wrap(std::string_view text, std::size_t indent, std::size_t columns) {
@@ -243,8 +243,8 @@ std::optional<std::uint64_t> read_number(const char* path) {
 }  // namespace
 
 std::string ListenAddress::text() const {
-  return address.find(':') == address.npos ? fmt::format("{}:{}", address, port)
-                                           : fmt::format("[{}]:{}", address, port);
+  return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
+                                                : fmt::format("[{}]:{}", address, port);
 }
 
 std::uint64_t default_memory_budget_bytes() {
@@ -266,7 +266,7 @@ Environment environment_of(char** environ) {
   for (; environ != nullptr && *environ != nullptr; ++environ) {
     const std::string_view entry = *environ;
     const std::size_t equals = entry.find('=');
-    if (equals != entry.npos) environment.emplace(entry.substr(0, equals), entry.substr(equals + 1));
+    if (equals != std::string_view::npos) environment.emplace(entry.substr(0, equals), entry.substr(equals + 1));
   }
   return environment;
 }

@@ -202,7 +202,7 @@ bool is_address(const std::string& text, bool bracketed) {
 
 Error parse_address(std::string_view text, ListenAddress& out) {
   const std::size_t colon = text.rfind(':');
-  if (colon == text.npos) return fmt::format("must be HOST:PORT such as 127.0.0.1:8080, not \"{}\"", text);
+  if (colon == std::string_view::npos) return fmt::format("must be HOST:PORT such as 127.0.0.1:8080, not \"{}\"", text);
   const std::string_view port = text.substr(colon + 1);
   std::string host(text.substr(0, colon));
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';

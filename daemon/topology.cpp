@@ -47,8 +47,8 @@ std::expected<Topology, std::string> gather(hwloc_topology_t topology, hwloc_con
   std::map<int, GatheredNode> nodes;
   for (hwloc_obj_t pu = nullptr; (pu = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_PU, pu)) != nullptr;) {
     if (!hwloc_bitmap_isset(allowed, pu->os_index)) continue;
-    const hwloc_obj_t node = node_of(topology, pu->os_index);
-    const hwloc_obj_t core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, pu);
+    hwloc_obj* const node = node_of(topology, pu->os_index);
+    hwloc_obj* const core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, pu);
     GatheredNode& to = nodes[node == nullptr ? -1 : static_cast<int>(node->os_index)];
     if (node != nullptr) to.memory_bytes = node->attr->numanode.local_memory;
     to.cores[core == nullptr ? pu->logical_index : core->logical_index].push_back(static_cast<int>(pu->os_index));
@@ -92,7 +92,7 @@ std::vector<std::size_t> workers_by_node(const Topology& topology, unsigned want
 }
 
 std::vector<int> arena_cpus(const NumaNode& node, const std::vector<int>& taken) {
-  const std::vector<int> all = node.cpus();
+  std::vector<int> all = node.cpus();
   if (all.size() <= 2) return all;
   const std::set<int> of_workers(taken.begin(), taken.end());
   std::vector<int> rest;

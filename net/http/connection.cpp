@@ -164,7 +164,7 @@ Connection::Stepping Connection::receive_head() {
     auto end = find_header_end(text(lease_.bytes().first(filled_)), scanned, server_.guard_limits());
     if (!end) {
       server_.stats.guard_refusals.add();
-      co_return refuse(std::move(end.error()));
+      co_return refuse(end.error());
     }
     if (*end > 0) co_return parse_head_section(*end);
     auto receiving = receive_some(lease_.bytes().subspan(filled_));
@@ -176,7 +176,7 @@ Connection::Step Connection::parse_head_section(std::size_t section_bytes) {
   auto parsed = parse_head(text(lease_.bytes().first(section_bytes)), server_.guard_limits(), fields_);
   if (!parsed) {
     server_.stats.guard_refusals.add();
-    return refuse(std::move(parsed.error()));
+    return refuse(parsed.error());
   }
   const GuardedHead& guarded = parsed->guarded;
   head_ = {guarded.method,         guarded.target,  guarded.path,   guarded.query, fields_,
@@ -253,8 +253,8 @@ bool Connection::peer_gone() const {
   return const_cast<Connection*>(this)->stream_->peer_gone();
 }
 
-Connection::Step Connection::refuse(unsigned status, std::string_view code, std::string detail, std::uint64_t value,
-                                    std::uint64_t limit) {
+Connection::Step Connection::refuse(unsigned status, std::string_view code, std::string_view detail,
+                                    std::uint64_t value, std::uint64_t limit) {
   refusal_ = server_.handler.refusal(status, code, detail, value, limit, has_head_ ? &head_ : nullptr);
   const bool tells_when =
       std::ranges::any_of(refusal_->fields, [](const auto& field) { return iequals(field.first, "Retry-After"); });
@@ -262,8 +262,8 @@ Connection::Step Connection::refuse(unsigned status, std::string_view code, std:
   return Step::refused;
 }
 
-Connection::Step Connection::refuse(Refusal refusal) {
-  return refuse(refusal.status, refusal.code, std::move(refusal.detail), refusal.value, refusal.limit);
+Connection::Step Connection::refuse(const Refusal& refusal) {
+  return refuse(refusal.status, refusal.code, refusal.detail, refusal.value, refusal.limit);
 }
 
 bool Connection::keep_alive_after(const Response& response) const {

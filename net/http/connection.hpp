@@ -51,8 +51,9 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   asio::awaitable<void> await_response();
   void dispatch();
   void finish();
-  Step refuse(unsigned status, std::string_view code, std::string detail, std::uint64_t value, std::uint64_t limit);
-  Step refuse(Refusal refusal);
+  Step refuse(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
+              std::uint64_t limit);
+  Step refuse(const Refusal& refusal);
   bool keep_alive_after(const Response& response) const;
 
   // body.cpp: socket -> lease

@@ -17,7 +17,7 @@ std::unexpected<std::string> failed(const std::string& what, const boost::system
 
 std::expected<std::shared_ptr<ssl::context>, std::string> make_tls_context(const std::string& cert_file,
                                                                            const std::string& key_file) {
-  const auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   ::SSL_CTX* const native = context->native_handle();
   if (::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION) != 1)
     return std::unexpected("TLS 1.2 cannot be enforced");
