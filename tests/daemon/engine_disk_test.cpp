@@ -18,7 +18,7 @@ constexpr std::int64_t k_retry_ms = 50;
 
 class EngineDisk : public testing::Test {
  protected:
-  EngineRig& open(Engine::Options options = {}, std::uint64_t budget_bytes = 1u << 30) {
+  EngineRig& open(const Engine::Options& options = {}, std::uint64_t budget_bytes = 1u << 30) {
     rig_.emplace(folder_.path() / "spool", options, budget_bytes);
     return *rig_;
   }

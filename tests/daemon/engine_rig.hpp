@@ -149,7 +149,7 @@ class EngineRig {
   using Engine = daemon::jobs::Engine;
   static constexpr std::int64_t k_start_ms = 1'700'000'000'000;
 
-  explicit EngineRig(const std::filesystem::path& spool_folder, Engine::Options options = {},
+  explicit EngineRig(const std::filesystem::path& spool_folder, const Engine::Options& options = {},
                      std::uint64_t budget_bytes = 1u << 30)
       : folder(spool_folder),
         disk(std::make_unique<HookedDisk>(std::move(daemon::jobs::open_posix_disk(spool_folder.string()).value()))),

@@ -24,7 +24,7 @@ constexpr std::int64_t k_retry_ms = 50;  ///< how soon an attempt that was put o
 
 class EngineTest : public testing::Test {
  protected:
-  EngineRig& open(Engine::Options options = {}, std::uint64_t budget_bytes = 1u << 30) {
+  EngineRig& open(const Engine::Options& options = {}, std::uint64_t budget_bytes = 1u << 30) {
     rig_.emplace(folder_.path() / "spool", options, budget_bytes);
     return *rig_;
   }

@@ -52,11 +52,9 @@ TEST(LogLine, HostileValuesForgeNothing) {
                                  "\x1b[2J\x1b[31m",
                                  std::string("nul\0nul", 7),
                                  "\xff\xfe\x80",
-                                 "\xe2\x80\xae"
-                                 "gnp.exe",
+                                 "\u202egnp.exe",
                                  "\xe2\x80\xa8line separator",
-                                 "\xc2\x9b"
-                                 "31m",
+                                 "\u009b31m",
                                  "\\u000a"};
   for (const std::string& value : hostile) {
     for (const LogFormat format : {LogFormat::logfmt, LogFormat::json}) {

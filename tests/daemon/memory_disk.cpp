@@ -67,7 +67,7 @@ std::shared_ptr<MemoryDisk::Node> MemoryDisk::find(const std::string& path) cons
 
 MemoryDisk::Place MemoryDisk::place(const std::string& path) const {
   const std::size_t slash = path.rfind('/');
-  if (slash == path.npos) return {root_, path};
+  if (slash == std::string::npos) return {root_, path};
   return {find(path.substr(0, slash)), path.substr(slash + 1)};
 }
 
