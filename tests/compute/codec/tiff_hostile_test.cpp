@@ -59,7 +59,7 @@ TEST(TiffFile, a_loop_of_directories_is_corrupt) {
   std::memcpy(&directory, file.data() + 4, 4);
   std::uint16_t count;
   std::memcpy(&count, file.data() + directory, 2);
-  std::memcpy(file.data() + directory + 2 + 12u * count, &directory, 4);
+  std::memcpy(file.data() + directory + 2 + std::size_t{12} * count, &directory, 4);
   EXPECT_EQ(way_of(file), Errc::corrupt);
 }
 
