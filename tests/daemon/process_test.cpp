@@ -24,7 +24,6 @@ namespace histod::daemon {
 namespace {
 
 using test::TemporaryFolder;
-using testing::HasSubstr;
 
 /// Runs `body` in a child, for what changes a whole process; its exit status.
 template <class Body>

@@ -16,7 +16,6 @@ namespace json = boost::json;
 using compute::Errc;
 using testing::Contains;
 using testing::HasSubstr;
-using testing::Key;
 using testing::Not;
 using testing::Pair;
 

@@ -56,7 +56,7 @@ bool decode_one(std::span<const std::byte> file) {
   for (const bool luma : {false, true}) {
     const auto info = codec::probe(file, k_limits, {.jpeg_luma_plane = luma});
     if (!info) return false;
-    assert(info->pixel_bytes <= k_limits.decoded_bytes + 64 * k_limits.pages);
+    assert(info->pixel_bytes <= k_limits.decoded_bytes + std::uint64_t{64} * k_limits.pages);
     const std::unique_ptr<std::byte[], AlignedDelete> pixels(
         static_cast<std::byte*>(::operator new[](info->pixel_bytes, std::align_val_t{64})));
     const auto image = codec::decode(file, *info, {pixels.get(), info->pixel_bytes}, k_limits, arena());

@@ -83,7 +83,7 @@ Response TestHandler::refusal(unsigned status, std::string_view code, std::strin
   return plain(status, std::move(body));
 }
 
-TestServer::TestServer(TestServerOptions options)
+TestServer::TestServer(const TestServerOptions& options)
     : pool_(std::make_unique<net::BufferPool>(options.pool)), handler_(std::make_unique<TestHandler>(*pool_)) {
   server_ = std::make_unique<net::http::Server>(io_, *pool_, *handler_, options.limits, stats_);
   if (options.register_pool) {

@@ -63,7 +63,7 @@ struct TestServerOptions {
 /// left, and asserts (through the pool) that all memory came home.
 class TestServer {
  public:
-  explicit TestServer(TestServerOptions options = {});
+  explicit TestServer(const TestServerOptions& options = {});
   ~TestServer();
 
   std::uint16_t port() const { return port_; }

@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 
 /// A directory of its own with a self-signed certificate, made by the openssl command line.
 class TlsTest : public testing::Test {
- protected:
+ public:
   TlsTest() {
     char name[] = "/tmp/histod-tls-XXXXXX";
     folder_ = ::mkdtemp(name);
@@ -36,6 +36,7 @@ class TlsTest : public testing::Test {
   }
   ~TlsTest() override { std::filesystem::remove_all(folder_); }
 
+ protected:
   void SetUp() override { ASSERT_TRUE(made_) << "openssl could not make a certificate"; }
   std::string certificate() const { return folder_ + "/cert.pem"; }
   std::string key() const { return folder_ + "/key.pem"; }

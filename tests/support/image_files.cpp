@@ -20,7 +20,8 @@ Raster make_raster(std::uint32_t width, std::uint32_t height, unsigned channels,
   for (std::uint32_t y = 0; y < height; ++y)
     for (std::uint32_t x = 0; x < width; ++x)
       for (unsigned c = 0; c < channels; ++c) {
-        const std::uint64_t slope = (std::uint64_t{x} + y * (c + 1)) * top / (width + height * (c + 1));
+        const std::uint64_t slope =
+            (std::uint64_t{x} + std::uint64_t{y} * (c + 1)) * top / (width + std::uint64_t{height} * (c + 1));
         const std::uint64_t noise = random() % (top / 8 + 1);
         raster.samples.push_back(static_cast<std::uint16_t>((slope * 7 / 8 + noise) % (top + 1)));
       }

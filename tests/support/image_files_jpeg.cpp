@@ -2,6 +2,7 @@
 #include <cstdio>
 // jpeglib.h needs FILE.
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 
 #include <jpeglib.h>
@@ -87,10 +88,9 @@ FileBytes jpeg_file(const Raster& raster, const JpegSpec& spec) {
   write_rows(jpeg, raster);
   jpeg_finish_compress(&jpeg);
   jpeg_destroy_compress(&jpeg);
+  const std::unique_ptr<unsigned char, decltype(&std::free)> owned(memory, std::free);
   const auto* begin = reinterpret_cast<const std::byte*>(memory);
-  FileBytes file(begin, begin + bytes);
-  std::free(memory);
-  return file;
+  return {begin, begin + bytes};
 }
 
 Raster read_jpeg(const FileBytes& file, bool gray) {

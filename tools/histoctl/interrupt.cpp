@@ -4,9 +4,9 @@
 #include <atomic>
 #include <cassert>
 #include <cerrno>
+#include <csignal>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 namespace histod::ctl {

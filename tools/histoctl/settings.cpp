@@ -90,7 +90,7 @@ Result<std::string> read_token_file(const std::string& path) {
 /// The token by the order of --help; only the file at the default place may be missing.
 Result<std::string> find_token(const Arguments& arguments, const ConfigFile& config) {
   if (arguments.has("token-file")) return read_token_file(arguments.get("token-file"));
-  if (const std::string token = environment("HISTOCTL_TOKEN"); !token.empty()) {
+  if (std::string token = environment("HISTOCTL_TOKEN"); !token.empty()) {
     if (!is_token(token)) return fail(Exit::usage, "HISTOCTL_TOKEN: not a token (blanks or control characters)");
     return token;
   }
