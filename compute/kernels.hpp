@@ -23,6 +23,8 @@ inline constexpr LumaWeights k_luma_pillow{19595, 38470, 7471, 16};  ///< Pillow
 /// Entries that a caller of count_u8 provides: four tables of 256, to be summed at the end.
 inline constexpr std::size_t k_count_tables_u8 = 4 * 256;
 inline constexpr std::size_t k_count_tables_u16 = 65536;
+/// Entries of count_pairs_u8: one for each pair of neighbours, the first of them in the low byte of the index.
+inline constexpr std::size_t k_count_pairs_u8 = 65536;
 
 /// The loops over samples, once for each instruction set; all give the same bytes. Nothing is aligned but to its
 /// sample, n may be 0, and nothing beyond n samples is read or written. `step` is samples a pixel, >= 3. Input and
@@ -30,6 +32,9 @@ inline constexpr std::size_t k_count_tables_u16 = 65536;
 struct Kernels {
   std::string_view isa;
   void (*count_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables);
+  /// Counts n / 2 pairs; n is even. Half the work of count_u8 where neighbours are alike, as they are in photographs;
+  /// but its table must be cleared and folded, which costs as much as counting some 60 000 samples.
+  void (*count_pairs_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* table);
   void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
   void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
   void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);

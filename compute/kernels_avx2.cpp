@@ -15,22 +15,37 @@ namespace {
 HISTOD_AVX2 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 HISTOD_AVX2 inline void store(void* to, __m256i value) { _mm256_storeu_si256(static_cast<__m256i*>(to), value); }
 
-/// Blocks of 32 equal samples are added at once; all else is the scalar loop, which no gather or scatter beats.
-HISTOD_AVX2 void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables) {
+HISTOD_AVX2 inline bool all_equal(const std::uint8_t* samples) {
+  const __m256i block = load(samples);
+  const __m256i first = _mm256_broadcastb_epi8(_mm256_castsi256_si128(block));
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi8(block, first)) == -1;
+}
+
+/// Blocks of 32 equal samples are added at once: `flat_entry(sample)` is where, `flat_count` how much. All else is the
+/// scalar loop, which no gather or scatter beats.
+template <class FlatEntry>
+HISTOD_AVX2 inline void count_blocks(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables,
+                                     FlatEntry flat_entry, std::uint32_t flat_count, auto scalar) {
   std::size_t i = 0;
   while (i + 32 <= n) {
-    const __m256i block = load(samples + i);
-    const __m256i first = _mm256_broadcastb_epi8(_mm256_castsi256_si128(block));
-    if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(block, first)) == -1) {
-      tables[samples[i]] += 32;
+    if (all_equal(samples + i)) {
+      tables[flat_entry(samples[i])] += flat_count;
       i += 32;
       continue;
     }
     const std::size_t busy = std::min<std::size_t>(64, n - i);
-    scalar_kernels().count_u8(samples + i, busy, tables);
+    scalar(samples + i, busy, tables);
     i += busy;
   }
-  scalar_kernels().count_u8(samples + i, n - i, tables);
+  scalar(samples + i, n - i, tables);
+}
+
+HISTOD_AVX2 void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables) {
+  count_blocks(samples, n, tables, [](std::size_t sample) { return sample; }, 32, scalar_kernels().count_u8);
+}
+
+HISTOD_AVX2 void count_pairs_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* table) {
+  count_blocks(samples, n, table, [](std::size_t sample) { return sample * 257; }, 16, scalar_kernels().count_pairs_u8);
 }
 
 /// Sixteen tables of sixteen entries. Each step lowers the index by 16 and xors in the difference to the table before;
@@ -130,6 +145,7 @@ const Kernels& avx2_kernels() {
     Kernels made = scalar_kernels();
     made.isa = "avx2";
     made.count_u8 = count_u8;
+    made.count_pairs_u8 = count_pairs_u8;
     made.apply_u8 = apply_u8;
     made.luma_u8 = luma_u8;
     made.shift_u8 = shift_u8;

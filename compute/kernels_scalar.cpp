@@ -25,6 +25,19 @@ void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables)
   for (; i < n; ++i) ++tables[samples[i]];
 }
 
+void count_pairs_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* table) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    std::uint64_t four;
+    std::memcpy(&four, samples + i, sizeof four);
+    ++table[four & 0xffff];
+    ++table[(four >> 16) & 0xffff];
+    ++table[(four >> 32) & 0xffff];
+    ++table[four >> 48];
+  }
+  for (; i < n; i += 2) ++table[samples[i] | samples[i + 1] << 8];
+}
+
 /// One table of 256 KiB: more would leave the second-level cache. A run of equal samples is added at once.
 void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
   std::size_t i = 0;
@@ -91,6 +104,7 @@ std::size_t compact(const T* in, const std::uint8_t* keep, std::size_t n, T* out
 const Kernels& scalar_kernels() {
   static constexpr Kernels table{"scalar",
                                  count_u8,
+                                 count_pairs_u8,
                                  count_u16,
                                  apply_u8,
                                  apply_u16,

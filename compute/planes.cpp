@@ -92,7 +92,11 @@ const T* PlaneReader<T>::read(std::uint32_t y, std::uint32_t x, std::uint32_t n)
 }
 
 template <class T>
-SampleCounter<T>::SampleCounter() : kernels_(kernels()), tables_(k_table_entries<T>), wide_(k_bins<T>) {}
+SampleCounter<T>::SampleCounter(bool by_pairs)
+    : kernels_(kernels()),
+      tables_(k_table_entries<T>),
+      pairs_(by_pairs && sizeof(T) == 1 ? k_count_pairs_u8 : 0),
+      wide_(k_bins<T>) {}
 
 template <class T>
 void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint32_t n) {
@@ -107,8 +111,15 @@ void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint
     samples = kept_.data();
   }
   pending_ += n;
+  count(samples, n);
+}
+
+template <class T>
+void SampleCounter<T>::count(const T* samples, std::uint32_t n) {
   if constexpr (sizeof(T) == 1) {
-    kernels_.count_u8(samples, n, tables_.data());
+    const std::uint32_t paired = pairs_.empty() ? 0 : n & ~1u;
+    if (paired > 0) kernels_.count_pairs_u8(samples, paired, pairs_.data());
+    kernels_.count_u8(samples + paired, n - paired, tables_.data());
   } else {
     kernels_.count_u16(samples, n, tables_.data());
   }
@@ -119,6 +130,11 @@ void SampleCounter<T>::fold() {
   const std::span<std::uint64_t> wide = wide_.counts();
   for (std::size_t i = 0; i < tables_.size(); ++i) wide[i % k_bins<T>] += tables_[i];
   std::fill(tables_.begin(), tables_.end(), 0u);
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    wide[i & 0xff] += pairs_[i];
+    wide[i >> 8] += pairs_[i];
+  }
+  std::fill(pairs_.begin(), pairs_.end(), 0u);
   pending_ = 0;
 }
 

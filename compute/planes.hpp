@@ -102,15 +102,18 @@ class PlaneReader {
 template <class T>
 class SampleCounter {
  public:
-  SampleCounter();
+  /// `by_pairs`: 8-bit samples go into the table of pairs, which pays from about a million samples on.
+  explicit SampleCounter(bool by_pairs = false);
   /// Counts those whose keep is not 0; all of them when `keep` is null. n <= k_segment_pixels.
   void add(const T* samples, const std::uint8_t* keep, std::uint32_t n);
   void fold_into(Histogram& histogram);
 
  private:
+  void count(const T* samples, std::uint32_t n);
   void fold();
   const Kernels& kernels_;
   std::vector<std::uint32_t> tables_;
+  std::vector<std::uint32_t> pairs_;  ///< empty: not used
   std::vector<T> kept_;
   Histogram wide_;
   std::uint64_t pending_ = 0;

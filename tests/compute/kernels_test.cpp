@@ -48,6 +48,19 @@ TEST_P(EveryIsa, CountsU8) {
   }
 }
 
+TEST_P(EveryIsa, CountsPairsU8) {
+  for (const std::size_t length : k_lengths) {
+    const std::size_t n = length & ~std::size_t{1};
+    for (const std::size_t offset : k_offsets) {
+      const auto samples = random_samples<std::uint8_t>(n + offset, static_cast<unsigned>((n / 2 + offset) % 3));
+      std::vector<std::uint32_t> table(k_count_pairs_u8, 1), expected(k_count_pairs_u8, 1);
+      kernels_.count_pairs_u8(samples.data() + offset, n, table.data());
+      for (std::size_t i = 0; i < n; i += 2) ++expected[samples[offset + i] + 256u * samples[offset + i + 1]];
+      ASSERT_EQ(table, expected) << n << " " << offset;
+    }
+  }
+}
+
 TEST_P(EveryIsa, CountsU16) {
   for (const std::size_t n : k_lengths) {
     for (const std::size_t offset : k_offsets) {

@@ -41,6 +41,26 @@ TEST(Reduce, CountsWhatIsThere) {
   }
 }
 
+/// Large enough for the tables of pairs, with rows of an odd number of samples.
+TEST(Reduce, ALargeImageIsCountedByPairs) {
+  for (const Texture texture : test::k_textures) {
+    NaiveImage image = naive_image(test::gray_format(8), 2051, 1601, texture, 256, 7, 1);
+    const auto all = naive_count(image, test::naive_channel(0));
+    EXPECT_EQ(counts_of(count_channel(image.view())), all);
+    std::vector<std::byte> mask(std::size_t{2051} * 1601, std::byte{1});
+    std::vector<std::uint64_t> expected = all;
+    for (std::size_t i = 0; i < mask.size(); i += 3) {
+      mask[i] = std::byte{0};
+      --expected[std::to_integer<unsigned>(image.view().row(static_cast<std::uint32_t>(i / 2051))[i % 2051])];
+    }
+    const EqualizePage page{.image = image.view(), .mask = mask};
+    const Plane plane;
+    const PlaneCount masked = count_planes(page, std::span(&plane, 1), 256, arena()).front();
+    EXPECT_EQ(counts_of(masked.histogram), expected);
+    EXPECT_EQ(masked.masked, (mask.size() + 2) / 3);
+  }
+}
+
 TEST(Reduce, ManyBandsAreCountedEachByItself) {
   const PixelFormat format{.colors = 7, .extras = 1, .alpha = false, .depth_bits = 16};
   NaiveImage image = naive_image(format, 90, 70, Texture::narrow, 65536, 3);
