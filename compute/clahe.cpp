@@ -20,6 +20,9 @@ inline int round_even(float value) { return _mm_cvtss_si32(_mm_set_ss(value)); }
 template <class T>
 constexpr std::uint32_t k_bins = sizeof(T) == 1 ? 256 : 65536;
 
+/// More tiles than these are blended from where their tables lie: each has few pixels, which do not pay for packing.
+constexpr std::uint32_t k_packed_tiles_max = 1024;
+
 /// Where a coordinate beyond the end lies when the image is reflected without its edge being repeated.
 std::uint32_t reflect_101(std::uint64_t at, std::uint32_t size) {
   if (at < size) return static_cast<std::uint32_t>(at);
@@ -137,6 +140,19 @@ void make_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
   });
 }
 
+/// What Kernels::blend_u8 does, from four tables that lie apart.
+template <class T, class Cell>
+void blend(const Cell& cell, const T* in, T* out, std::uint32_t n, const float* weights_right, float weight_below) {
+  const float weight_above = 1.0f - weight_below;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const T v = in[i];
+    const float right = weights_right[i], left = 1.0f - right;
+    const float over = static_cast<float>(cell.upper_left[v]) * left + static_cast<float>(cell.upper_right[v]) * right;
+    const float under = static_cast<float>(cell.lower_left[v]) * left + static_cast<float>(cell.lower_right[v]) * right;
+    out[i] = static_cast<T>(std::min<int>(round_even(over * weight_above + under * weight_below), k_bins<T> - 1));
+  }
+}
+
 }  // namespace
 
 ClaheGrid clahe_grid(std::uint32_t width, std::uint32_t height, std::uint32_t tiles_x, std::uint32_t tiles_y) {
@@ -164,15 +180,43 @@ Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
 
 template <class T>
 ClaheMap<T>::ClaheMap(const Lut& tables, const ClaheGrid& grid, std::uint32_t width)
-    : tables_(tables), grid_(grid), columns_(width) {
+    : tables_(tables),
+      grid_(grid),
+      kernels_(kernels()),
+      columns_(width),
+      ends_(std::size_t{grid.tiles_x} + 1, width),
+      weights_(width) {
   const float inverse = 1.0f / static_cast<float>(grid.tile_width);
   for (std::uint32_t x = 0; x < width; ++x) {
     const float position = static_cast<float>(x) * inverse - 0.5f;
     const float left = std::floor(position);
-    const float weight = position - left;
-    const auto right = static_cast<std::uint32_t>(left + 1);
-    columns_[x] = {(right == 0 ? 0 : right - 1) * k_bins<T>, std::min(right, grid.tiles_x - 1) * k_bins<T>,
-                   1.0f - weight, weight};
+    weights_[x] = position - left;
+    columns_[x] = static_cast<std::uint32_t>(left + 1);
+    if (x > 0 && columns_[x] != columns_[x - 1]) ends_[columns_[x - 1]] = x;
+  }
+  if (sizeof(T) == 1 && grid.tiles() <= k_packed_tiles_max) pack_cells();
+}
+
+template <class T>
+ClaheMap<T>::Cell ClaheMap<T>::cell(std::uint32_t column, std::uint32_t row) const {
+  const std::size_t left = std::max(column, 1u) - 1, right = std::min(column, grid_.tiles_x - 1);
+  const std::size_t pitch = std::size_t{grid_.tiles_x} * k_bins<T>;
+  const std::uint16_t* const upper = tables_.data() + (std::max(row, 1u) - 1) * pitch;
+  const std::uint16_t* const lower = tables_.data() + std::min(row, grid_.tiles_y - 1) * pitch;
+  return {upper + left * k_bins<T>, upper + right * k_bins<T>, lower + left * k_bins<T>, lower + right * k_bins<T>};
+}
+
+template <class T>
+void ClaheMap<T>::pack_cells() {
+  packed_.reserve((std::size_t{grid_.tiles_x} + 1) * (grid_.tiles_y + 1) * k_bins<T>);
+  for (std::uint32_t row = 0; row <= grid_.tiles_y; ++row) {
+    for (std::uint32_t column = 0; column <= grid_.tiles_x; ++column) {
+      const Cell c = cell(column, row);
+      for (std::uint32_t v = 0; v < k_bins<T>; ++v) {
+        packed_.push_back(c.upper_left[v] | std::uint32_t{c.upper_right[v]} << 8 |
+                          std::uint32_t{c.lower_left[v]} << 16 | std::uint32_t{c.lower_right[v]} << 24);
+      }
+    }
   }
 }
 
@@ -181,20 +225,21 @@ void ClaheMap<T>::map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std
   const float position = static_cast<float>(y) * (1.0f / static_cast<float>(grid_.tile_height)) - 0.5f;
   const float above = std::floor(position);
   const float weight_below = position - above;
-  const float weight_above = 1.0f - weight_below;
-  const auto below = static_cast<std::uint32_t>(above + 1);
-  const std::size_t pitch = std::size_t{grid_.tiles_x} * k_bins<T>;
-  const std::uint16_t* upper = tables_.data() + (below == 0 ? 0 : below - 1) * pitch;
-  const std::uint16_t* lower = tables_.data() + std::min(below, grid_.tiles_y - 1) * pitch;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    const Column& column = columns_[x + i];
-    const std::uint32_t left = column.left + in[i];
-    const std::uint32_t right = column.right + in[i];
-    const float over =
-        static_cast<float>(upper[left]) * column.weight_left + static_cast<float>(upper[right]) * column.weight_right;
-    const float under =
-        static_cast<float>(lower[left]) * column.weight_left + static_cast<float>(lower[right]) * column.weight_right;
-    out[i] = static_cast<T>(std::min<int>(round_even(over * weight_above + under * weight_below), k_bins<T> - 1));
+  const auto row = static_cast<std::uint32_t>(above + 1);
+  for (std::uint32_t done = 0; done < n;) {
+    const std::uint32_t column = columns_[x + done];
+    const std::uint32_t count = std::min(n - done, ends_[column] - (x + done));
+    const float* const weights = weights_.data() + x + done;
+    if constexpr (sizeof(T) == 1) {
+      if (!packed_.empty()) {
+        const std::size_t at = std::size_t{row} * (grid_.tiles_x + 1) + column;
+        kernels_.blend_u8(in + done, out + done, count, packed_.data() + at * k_bins<T>, weights, weight_below);
+        done += count;
+        continue;
+      }
+    }
+    blend(cell(column, row), in + done, out + done, count, weights, weight_below);
+    done += count;
   }
 }
 

@@ -42,13 +42,21 @@ class ClaheMap {
   void map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const;
 
  private:
-  struct Column {
-    std::uint32_t left, right;  ///< first entry of the tables on either side, from the first of the tile row
-    float weight_left, weight_right;
+  /// Between the centers of tiles lie cells, whose pixels share four tables: (tiles_x + 1) * (tiles_y + 1) of them, the
+  /// outer ones having the same tile on both sides.
+  struct Cell {
+    const std::uint16_t *upper_left, *upper_right, *lower_left, *lower_right;
   };
+  Cell cell(std::uint32_t column, std::uint32_t row) const;
+  void pack_cells();
+
   const Lut& tables_;
   const ClaheGrid grid_;
-  std::vector<Column> columns_;
+  const Kernels& kernels_;
+  std::vector<std::uint32_t> columns_;  ///< of each x: the cell's column
+  std::vector<std::uint32_t> ends_;     ///< of each column of cells: the first x that is not in it
+  std::vector<float> weights_;          ///< of each x: of the tables on the right
+  std::vector<std::uint32_t> packed_;   ///< 8 bits, and not too many tiles: each cell's tables as blend_u8 takes them
 };
 
 }  // namespace histod::compute

@@ -38,6 +38,11 @@ struct Kernels {
   void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
   void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
   void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);
+  /// CLAHE between four tables: entry v holds the upper left, upper right, lower left and lower right table's value for
+  /// sample v, from the lowest byte up. `right` has a weight for each sample, `below` is the row's; both within [0, 1].
+  /// float32, no fused operations, and the result rounded half to even, as in OpenCV.
+  void (*blend_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables,
+                   const float* right, float below);
   void (*luma_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,
                   std::uint8_t* out);
   void (*luma_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,

@@ -78,6 +78,32 @@ HISTOD_AVX2 void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t
   for (; i < n; ++i) out[i] = lut[in[i]];
 }
 
+HISTOD_AVX2 inline __m256 byte_of(__m256i four, int shift) {
+  return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(four, shift), _mm256_set1_epi32(0xff)));
+}
+
+HISTOD_AVX2 void blend_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables,
+                          const float* right, float below) {
+  const __m256 one = _mm256_set1_ps(1.0f);
+  const __m256 weight_under = _mm256_set1_ps(below), weight_over = _mm256_set1_ps(1.0f - below);
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256i samples = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + i)));
+    const __m256i four = _mm256_i32gather_epi32(reinterpret_cast<const int*>(tables), samples, 4);
+    const __m256 to_right = _mm256_loadu_ps(right + i);
+    const __m256 to_left = _mm256_sub_ps(one, to_right);
+    const __m256 over =
+        _mm256_add_ps(_mm256_mul_ps(byte_of(four, 0), to_left), _mm256_mul_ps(byte_of(four, 8), to_right));
+    const __m256 under =
+        _mm256_add_ps(_mm256_mul_ps(byte_of(four, 16), to_left), _mm256_mul_ps(byte_of(four, 24), to_right));
+    const __m256i mixed =
+        _mm256_cvtps_epi32(_mm256_add_ps(_mm256_mul_ps(over, weight_over), _mm256_mul_ps(under, weight_under)));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(mixed), _mm256_extracti128_si256(mixed, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(words, words));
+  }
+  scalar_kernels().blend_u8(in + i, out + i, n - i, tables, right + i, below);
+}
+
 /// Eight packed RGB pixels a step: four in each half, as pairs (R, G) and (B, G), each pair with half of green's
 /// weight.
 HISTOD_AVX2 void luma_u8(const std::uint8_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,
@@ -147,6 +173,7 @@ const Kernels& avx2_kernels() {
     made.count_u8 = count_u8;
     made.count_pairs_u8 = count_pairs_u8;
     made.apply_u8 = apply_u8;
+    made.blend_u8 = blend_u8;
     made.luma_u8 = luma_u8;
     made.shift_u8 = shift_u8;
     return made;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <emmintrin.h>
+
 #include "compute/kernels.hpp"
 
 namespace histod::compute {
@@ -72,6 +74,18 @@ void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const
   for (std::size_t i = 0; i < n; ++i) out[i] = lut[in[i]];
 }
 
+void blend_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables, const float* right,
+              float below) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t four = tables[in[i]];
+    const auto value = [four](unsigned shift) { return static_cast<float>((four >> shift) & 0xff); };
+    const float left = 1.0f - right[i];
+    const float over = value(0) * left + value(8) * right[i];
+    const float under = value(16) * left + value(24) * right[i];
+    out[i] = static_cast<std::uint8_t>(_mm_cvtss_si32(_mm_set_ss(over * (1.0f - below) + under * below)));
+  }
+}
+
 template <class T>
 void luma(const T* pixels, std::size_t step, std::size_t n, const LumaWeights& weights, T* out) {
   const auto [r, g, b, shift] = weights;
@@ -108,6 +122,7 @@ const Kernels& scalar_kernels() {
                                  count_u16,
                                  apply_u8,
                                  apply_u16,
+                                 blend_u8,
                                  luma<std::uint8_t>,
                                  luma<std::uint16_t>,
                                  shift<std::uint8_t>,

@@ -19,7 +19,7 @@ struct Grid {
 };
 constexpr std::pair<std::uint32_t, std::uint32_t> k_sizes[] = {
     {64, 64}, {65, 64}, {64, 65}, {97, 61}, {7, 5}, {1, 1}, {1, 30}, {30, 1}, {3, 200}, {512, 300}, {2500, 20}};
-constexpr Grid k_grids[] = {{8, 8}, {1, 1}, {2, 5}, {5, 2}, {13, 1}, {16, 16}};
+constexpr Grid k_grids[] = {{8, 8}, {1, 1}, {2, 5}, {5, 2}, {13, 1}, {16, 16}, {40, 33}};
 constexpr double k_clips[] = {0, 0.5, 2, 40};
 
 std::vector<std::uint32_t> opencv_clahe(const NaiveImage& image, double clip, Grid grid) {

@@ -2,6 +2,7 @@
 #include "compute/kernels.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -107,6 +108,30 @@ TEST_P(EveryIsa, AppliesU16) {
     for (std::size_t i = 0; i < n; ++i) expected[1 + i] = lut[samples[1 + i]];
     kernels_.apply_u16(samples.data() + 1, samples.data() + 1, n, lut.data());
     ASSERT_EQ(samples, expected) << n;
+  }
+}
+
+TEST_P(EveryIsa, BlendsU8) {
+  std::vector<std::uint32_t> tables(256);
+  for (auto& entry : tables) entry = static_cast<std::uint32_t>(random_());
+  tables[77] = 0xffffffff;
+  for (const std::size_t n : k_lengths) {
+    auto samples = random_samples<std::uint8_t>(n + 1, static_cast<unsigned>(n % 2));
+    std::vector<float> right(n);
+    for (auto& weight : right) weight = static_cast<float>(random_() % 1025) / 1024.0f;
+    for (const float below : {0.0f, 0.3f, 0.5f, 1.0f}) {
+      std::vector<std::uint8_t> expected(samples);
+      for (std::size_t i = 0; i < n; ++i) {
+        float corner[4];
+        for (unsigned c = 0; c < 4; ++c) corner[c] = static_cast<float>((tables[samples[i]] >> (8 * c)) & 0xff);
+        const float over = corner[0] * (1.0f - right[i]) + corner[1] * right[i];
+        const float under = corner[2] * (1.0f - right[i]) + corner[3] * right[i];
+        expected[i] = static_cast<std::uint8_t>(std::lrintf(over * (1.0f - below) + under * below));
+      }
+      std::vector<std::uint8_t> out(samples);
+      kernels_.blend_u8(out.data(), out.data(), n, tables.data(), right.data(), below);
+      ASSERT_EQ(out, expected) << n << " " << below;
+    }
   }
 }
 
