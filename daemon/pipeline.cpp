@@ -5,6 +5,7 @@
 #include <cassert>
 #include <utility>
 
+#include "compute/codec/raster.hpp"
 #include "daemon/jobs/digest.hpp"
 
 namespace histod::daemon {
@@ -59,7 +60,7 @@ std::string lut_digest(const compute::EqualizeReport& report) {
 }  // namespace
 
 struct Pipeline::Task {
-  std::span<const std::byte> file;
+  std::span<std::byte> file;
   std::span<const std::byte> mask;
   ImageOptions options;
   codec::Limits limits;
@@ -69,7 +70,8 @@ struct Pipeline::Task {
   Clock::time_point wall_deadline, memory_deadline;
 
   codec::FileInfo mask_info;
-  std::size_t output_bytes = 0;
+  bool in_place = false;
+  std::size_t pixel_bytes = 0, scratch_bytes = 0, output_bytes = 0;  ///< to be leased
   net::Lease pixels, mask_pixels, scratch;
   ImageResult result;
   std::optional<Error> error;
@@ -87,6 +89,7 @@ struct Pipeline::Task {
   compute::Result<codec::Image> decode_pages();
   compute::Result<void> equalize_pages(codec::Image& image);
   compute::Result<void> encode_pages(const codec::Image& image);
+  compute::Result<void> write_result(const codec::Image& image);
 };
 
 bool Pipeline::Task::keep(compute::Result<void> outcome) {
@@ -103,8 +106,13 @@ compute::Result<void> Pipeline::Task::probe_file() {
   if (!info) return std::unexpected(std::move(info.error()));
   result.input = std::move(*info);
   result.format = result_format(result.input, options);
-  if (options.histogram_only) return {};
   const codec::Image planned{result.input, file, planned_views(result.input, options)};
+  in_place = options.histogram_only ? !result.input.rasters.empty()
+                                    : codec::stays_in_place(result.input, planned.pages, result.format);
+  pixel_bytes = in_place ? codec::raster_pixel_bytes(file, result.input) : result.input.pixel_bytes;
+  if (in_place) return {};
+  scratch_bytes = result.input.scratch_bytes;
+  if (options.histogram_only) return {};
   if (auto fits = codec::check_encodable(result.input, planned.pages, result.format); !fits) return fits;
   output_bytes = codec::encoded_bytes_max(planned, {result.format, options.quality});
   return {};
@@ -136,8 +144,8 @@ compute::Result<void> Pipeline::Task::check_time() const {
 }
 
 std::size_t Pipeline::Task::bytes_needed() const {
-  return leased_bytes(result.input.pixel_bytes) + leased_bytes(mask_info.pixel_bytes) +
-         leased_bytes(result.input.scratch_bytes) + leased_bytes(output_bytes);
+  return leased_bytes(pixel_bytes) + leased_bytes(mask_info.pixel_bytes) + leased_bytes(scratch_bytes) +
+         leased_bytes(output_bytes);
 }
 
 void Pipeline::Task::process_step() {
@@ -154,7 +162,8 @@ void Pipeline::Task::process_step() {
 
 compute::Result<codec::Image> Pipeline::Task::decode_pages() {
   const auto started = Clock::now();
-  auto image = codec::decode(file, result.input, pixels.bytes(), limits, *arena);
+  auto image = in_place ? codec::open_rasters(file, result.input, pixels.bytes(), *arena)
+                        : codec::decode(file, result.input, pixels.bytes(), limits, *arena);
   if (image && !mask.empty()) {
     auto decoded = codec::decode(mask, mask_info, mask_pixels.bytes(), limits, *arena);
     if (!decoded) return std::unexpected(std::move(decoded.error()));
@@ -190,10 +199,20 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
 
 compute::Result<void> Pipeline::Task::encode_pages(const codec::Image& image) {
   const auto started = Clock::now();
+  auto written = write_result(image);
+  result.timings.encode_ns = elapsed_ns(started);
+  return written;
+}
+
+compute::Result<void> Pipeline::Task::write_result(const codec::Image& image) {
+  if (in_place) {
+    codec::close_rasters(image, file, *arena);
+    result.bytes = file;
+    return {};
+  }
   auto size = codec::encode(image, {result.format, options.quality}, result.lease.bytes(), *arena);
   if (!size) return std::unexpected(std::move(size.error()));
-  result.size = *size;
-  result.timings.encode_ns = elapsed_ns(started);
+  result.bytes = result.lease.bytes().first(*size);
   return {};
 }
 
@@ -202,8 +221,7 @@ Pipeline::Pipeline(const Options& options, net::BufferPool& pool, compute::Arena
 
 Pipeline::~Pipeline() { assert(in_hand_ == 0); }
 
-void Pipeline::run(std::span<const std::byte> file, std::span<const std::byte> mask, const ImageOptions& options,
-                   Done done) {
+void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done) {
   if (in_hand_ >= options_.requests_max) {
     ++stats_.busy;
     done(std::unexpected(ImageFailure{
@@ -249,8 +267,8 @@ bool Pipeline::try_reserve(Task& task) {
     if (bytes > 0) lease = pool_.lease(bytes);
     return bytes == 0 || lease;
   };
-  if (take(task.pixels, task.result.input.pixel_bytes) && take(task.mask_pixels, task.mask_info.pixel_bytes) &&
-      take(task.result.lease, task.output_bytes) && take(task.scratch, task.result.input.scratch_bytes))
+  if (take(task.pixels, task.pixel_bytes) && take(task.mask_pixels, task.mask_info.pixel_bytes) &&
+      take(task.result.lease, task.output_bytes) && take(task.scratch, task.scratch_bytes))
     return true;
   for (net::Lease* lease : {&task.pixels, &task.mask_pixels, &task.result.lease, &task.scratch}) lease->reset();
   return false;
@@ -272,7 +290,7 @@ void Pipeline::finish(std::unique_ptr<Task> task) {
   } else {
     ImageResult result = std::move(task->result);
     task.reset();
-    if (result.lease) result.lease.shrink(result.size);
+    if (result.lease) result.lease.shrink(result.bytes.size());
     ++stats_.images;
     for (const codec::PageInfo& page : result.input.pages) stats_.pixels += std::uint64_t{page.width} * page.height;
     stats_.spent.wait_ns += result.timings.wait_ns;

@@ -37,14 +37,15 @@ struct Timings {
   }
 };
 
-/// What came of it. `lease` holds the encoded image.
+/// What came of it. `bytes`, the encoded image, lie in `lease`; where that is empty, in the caller's own file, which
+/// was changed in place.
 struct ImageResult {
   compute::codec::FileInfo input;
   compute::codec::FileFormat format = compute::codec::FileFormat::png;
   compute::EqualizeReport report;
   std::string lut_digest;  ///< "sha-256=<hex>" over the canonical bytes of all tables, in order
   net::Lease lease;
-  std::size_t size = 0;
+  std::span<const std::byte> bytes;
   Timings timings;
 };
 
@@ -54,8 +55,9 @@ struct ImageFailure {
   bool busy = false;
 };
 
-/// The way of the data on one worker: probe -> lease -> decode -> count -> rule -> apply -> encode. The worker's thread
-/// takes and returns leases; everything that touches pixels runs in the node's arena and comes back by the mailbox.
+/// The way of the data on one worker: probe -> lease -> decode -> count -> rule -> apply -> encode; an uncompressed
+/// file that stays in its format is not decoded and encoded but changed where it lies. The worker's thread takes and
+/// returns leases; everything that touches pixels runs in the node's arena and comes back by the mailbox.
 class Pipeline {
  public:
   struct Options {
@@ -74,8 +76,9 @@ class Pipeline {
   Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox);
   ~Pipeline();  ///< nothing may be in hand
 
-  /// `file` and `mask` stay valid until `done` is called, on this thread, perhaps before run() returns.
-  void run(std::span<const std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done);
+  /// `file` and `mask` stay valid until `done` is called, on this thread, perhaps before run() returns. `file` may be
+  /// written to: it may become the result.
+  void run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done);
   /// Called now and then by the worker: gives memory to those who wait, refuses those who waited too long.
   void poll();
   const Stats& stats() const { return stats_; }

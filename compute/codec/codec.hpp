@@ -57,9 +57,18 @@ struct DecodeOptions {
   bool jpeg_luma_plane = false;
 };
 
+/// Samples that lie in the file as they do in memory: rows of the page's format, one behind the other.
+struct Raster {
+  std::size_t offset = 0;
+  bool swapped = false;  ///< 16-bit samples are not in host order
+};
+
 struct FileInfo {
   FileFormat format = FileFormat::pgm;
   std::vector<PageInfo> pages{};
+  /// One for each page of an uncompressed file whose container stays true whatever its samples are: see raster.hpp.
+  /// Empty: it must be decoded.
+  std::vector<Raster> rasters{};
   DecodeOptions options{};        ///< what probe() was asked for
   std::size_t pixel_bytes = 0;    ///< bytes that decode() needs for all pages, each page 64-byte aligned
   std::size_t scratch_bytes = 0;  ///< further memory that decode() and encode() take from malloc, at most

@@ -116,6 +116,8 @@ Result<FileInfo> probe(Bytes file, const Limits& limits) {
   if (auto done = check_raster(file, *header, info.pages[0]); !done) return std::unexpected(done.error());
   lay_out(info);
   info.scratch_bytes = 4 * comment_bytes + 64 * header->comments.size() + 4096;
+  const bool swapped = header->sample_bytes() == 2 && std::endian::native != std::endian::big;
+  if (!header->ascii()) info.rasters.push_back({header->data_offset, swapped});
   return info;
 }
 

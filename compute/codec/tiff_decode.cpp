@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "compute/codec/tiff_plan.hpp"
 #include "compute/codec/tiff_samples.hpp"
 
 namespace histod::compute::codec::tiff {
@@ -11,6 +12,37 @@ Result<void> check_chunks(Bytes file, const Page& page) {
     if (!bytes) return std::unexpected(bytes.error());
   }
   return {};
+}
+
+/// Where the samples of a page lie, if they lie there as pixels do, row behind row. The chunks are known to lie in the
+/// file.
+std::optional<Raster> raster_of(Bytes file, const Page& page) {
+  const Layout& layout = page.layout;
+  const bool rows = !layout.tiled && !layout.separate && layout.bits >= 8 && layout.coding == Coding::none;
+  if (!rows || page.palette() || page.white_is_zero() || page.info.role == PageRole::mask) return std::nullopt;
+  const std::byte* next = nullptr;
+  for (std::uint64_t i = 0; i < layout.chunks(); ++i) {
+    const Chunk chunk = chunk_at(layout, i);
+    const std::byte* const at = page.chunk_bytes(file, chunk)->data();
+    if (next != nullptr && at != next) return std::nullopt;
+    next = at + layout.chunk_row_bytes() * chunk.rows;
+  }
+  const bool swapped = layout.bits == 16 && layout.order != std::endian::native;
+  return Raster{static_cast<std::size_t>(next - file.data()) - page.info.pixel_bytes(), swapped};
+}
+
+/// Changing the samples of one page must change nothing else.
+bool lie_apart(const FileInfo& info, std::size_t header_bytes) {
+  std::vector<std::pair<std::size_t, std::size_t>> ranges;
+  for (std::size_t i = 0; i < info.rasters.size(); ++i)
+    ranges.emplace_back(info.rasters[i].offset, info.rasters[i].offset + info.pages[i].pixel_bytes());
+  std::ranges::sort(ranges);
+  std::size_t end = header_bytes;
+  for (const auto& [begin, range_end] : ranges) {
+    if (begin < end) return false;
+    end = range_end;
+  }
+  return true;
 }
 
 Result<void> decode_page(Bytes file, const Page& source, const ImageView& page, std::vector<std::byte>& scratch) {
@@ -38,6 +70,7 @@ Result<FileInfo> probe(Bytes file, const Limits& limits) {
   const auto container = read_container(file, limits, check);
   if (!container) return std::unexpected(container.error());
   FileInfo info{.format = FileFormat::tiff};
+  bool in_place = true;
   std::size_t tags = 0;
   std::size_t tag_bytes = 0;
   std::size_t largest_chunk_bytes = 0;
@@ -48,12 +81,17 @@ Result<FileInfo> probe(Bytes file, const Limits& limits) {
       return std::unexpected(done.error());
     if (auto done = check_chunks(file, *page); !done) return std::unexpected(done.error());
     info.pages.push_back(page->info);
+    in_place = in_place && stays_true(directory);
+    const std::optional<Raster> raster = in_place ? raster_of(file, *page) : std::nullopt;
+    in_place = raster.has_value();
+    if (raster) info.rasters.push_back(*raster);
     tags += directory.entries.size();
     for (const Entry& entry : directory.entries) tag_bytes += entry.data.size();
     // The encoder's strips and tiles may be larger than the decoder's: a palette becomes RGB, packed bits bytes.
     const std::size_t expansion = page->palette() || page->layout.bits < 8 ? 24 : 1;
     largest_chunk_bytes = std::max(largest_chunk_bytes, page->layout.largest_chunk_bytes() * expansion);
   }
+  if (!in_place || !lie_apart(info, container->format.header_bytes())) info.rasters.clear();
   lay_out(info);
   info.scratch_bytes = largest_chunk_bytes + tags * 512 + 3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
   return info;

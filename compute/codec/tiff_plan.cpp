@@ -46,7 +46,13 @@ struct EntryMaker {
   }
 };
 
-/// Tags that the writer makes itself, and statistics that equalization makes untrue.
+/// Statistics that equalization makes untrue.
+bool tells_of_samples(std::uint16_t tag) {
+  return tag == k_min_sample_value || tag == k_max_sample_value || tag == k_s_min_sample_value ||
+         tag == k_s_max_sample_value;
+}
+
+/// Tags that the writer makes itself or leaves out.
 bool rewritten(std::uint16_t tag) {
   switch (tag) {
     case k_image_width:
@@ -59,8 +65,6 @@ bool rewritten(std::uint16_t tag) {
     case k_samples_per_pixel:
     case k_rows_per_strip:
     case k_strip_byte_counts:
-    case k_min_sample_value:
-    case k_max_sample_value:
     case k_planar_configuration:
     case k_free_offsets:
     case k_free_byte_counts:
@@ -72,11 +76,9 @@ bool rewritten(std::uint16_t tag) {
     case k_tile_byte_counts:
     case k_extra_samples:
     case k_sample_format:
-    case k_s_min_sample_value:
-    case k_s_max_sample_value:
       return true;
     default:
-      return false;
+      return tells_of_samples(tag);
   }
 }
 
@@ -251,6 +253,14 @@ Plan new_plan(const Image& image) {
 }
 
 }  // namespace
+
+bool stays_true(const Directory& directory) {
+  for (const Entry& entry : directory.entries) {
+    if (tells_of_samples(entry.tag)) return false;
+    if (entry.tag == k_gdal_metadata && entry.text().find("STATISTICS_") != std::string_view::npos) return false;
+  }
+  return true;
+}
 
 Plan make_plan(const Image& image) {
   return image.info.format == FileFormat::tiff ? plan_like(image) : new_plan(image);

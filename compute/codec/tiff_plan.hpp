@@ -33,6 +33,9 @@ struct Plan {
   std::vector<OutPage> pages;
 };
 
+/// Whether all that a directory says stays true when other samples take the place of the old ones.
+bool stays_true(const Directory& directory);
+
 /// Empty pages when the input cannot be read again.
 Plan make_plan(const Image& image);
 

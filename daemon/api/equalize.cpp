@@ -44,7 +44,9 @@ void answer_image(Pending& pending, ImageResult result) {
     response.fields.emplace_back(
         "Content-Disposition",
         content_disposition("inline", result_filename(pending.input.filename, codec::extension(result.format))));
-  response.body = http::LeasedBytes{std::move(result.lease), 0, result.size};
+  net::Lease& lease = result.lease ? result.lease : pending.context.request.lease;
+  const auto offset = static_cast<std::size_t>(result.bytes.data() - lease.data());
+  response.body = http::LeasedBytes{std::move(lease), offset, result.bytes.size()};
   pending.context.send(std::move(response));
 }
 

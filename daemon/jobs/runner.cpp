@@ -45,8 +45,8 @@ void succeed(AttemptPtr attempt, ImageResult result) {
   attempt->result = std::move(result);
   const ImageResult& r = attempt->result;
   Finished outcome;
-  outcome.result = r.lease.bytes().first(r.size);
-  outcome.described = {r.size, std::string(codec::media_type(r.format)), std::string(codec::name(r.format)),
+  outcome.result = r.bytes;
+  outcome.described = {r.bytes.size(), std::string(codec::media_type(r.format)), std::string(codec::name(r.format)),
                        r.lut_digest};
   outcome.input.format = codec::name(r.input.format);
   outcome.input.width = r.input.pages.front().width;

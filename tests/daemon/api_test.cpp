@@ -236,7 +236,8 @@ TEST_F(ApiTest, ABusyWorkerRefusesImagesBeforeTheirBodies) {
   rig_.options.max_requests_queued = 1;
   net::Lease held;
   rig_.at_worker([&] { held = rig_.worker().pool().lease(ApiRig::k_budget_bytes - (2u << 16)); });
-  auto first = rig_.begin({.method = "POST", .path = "/v1/equalize", .body = "P5\n2 2\n255\n1234"});
+  auto first =
+      rig_.begin({.method = "POST", .path = "/v1/equalize", .query = "format=png", .body = "P5\n2 2\n255\n1234"});
   while (rig_.at_worker([&] { return rig_.worker().pipeline().stats().memory_waits; }) == 0) std::this_thread::yield();
   for (const char* path : {"/v1/equalize", "/v1/histogram", "/v1/jobs", "/upload"}) {
     const auto admission = rig_.admit({.method = "POST", .path = path, .body = "image"});

@@ -2,6 +2,7 @@
 #include "daemon/pipeline.hpp"
 
 #include <array>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -25,7 +26,7 @@ using testing::HasSubstr;
 
 constexpr std::size_t k_granule = net::BufferPool::k_granule_bytes;
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<std::byte> bytes_of(std::string& text) { return std::as_writable_bytes(std::span(text)); }
 
 /// A binary PGM or PPM of the image.
 std::string netpbm(const NaiveImage& image, std::uint32_t levels = 256) {
@@ -48,10 +49,17 @@ ImageOptions by_rule(compute::Rule rule) {
   return options;
 }
 
+/// What needs memory for pixels and a result, where the same format would be equalized in place.
+ImageOptions as_png() {
+  ImageOptions options;
+  options.format = codec::FileFormat::png;
+  return options;
+}
+
 using Outcome = std::expected<ImageResult, ImageFailure>;
 
 std::string text_of(const ImageResult& result) {
-  return {reinterpret_cast<const char*>(result.lease.data()), result.size};
+  return {reinterpret_cast<const char*>(result.bytes.data()), result.bytes.size()};
 }
 
 /// A pipeline whose worker is the test.
@@ -83,7 +91,9 @@ class PipelineTest : public testing::Test {
   }
   Outcome run(const std::string& file, const ImageOptions& options = {}, const std::string& mask = {}) {
     std::optional<Outcome> outcome;
-    pipeline_->run(bytes_of(file), bytes_of(mask), options, [&](Outcome o) { outcome.emplace(std::move(o)); });
+    std::string& own_file = files_.emplace_back(file);
+    std::string own_mask = mask;
+    pipeline_->run(bytes_of(own_file), bytes_of(own_mask), options, [&](Outcome o) { outcome.emplace(std::move(o)); });
     drain_until([&] { return outcome.has_value(); });
     return std::move(*outcome);
   }
@@ -96,8 +106,11 @@ class PipelineTest : public testing::Test {
     return std::move(outcome.error());
   }
   net::BufferPool& pool() { return *pool_; }
+  /// The file of the latest run(), which may be its result.
+  const std::string& latest_file() const { return files_.back(); }
 
  private:
+  std::deque<std::string> files_;
   compute::Arena arena_{{{}, 2}};
   Mailbox mailbox_{1'024};
   std::optional<net::BufferPool> pool_;
@@ -264,7 +277,7 @@ TEST_F(PipelineTest, BrokenFilesAreTheirSendersFault) {
 TEST_F(PipelineTest, AnImageForWhichTheMemoryIsEverTooSmallIsOverALimit) {
   // File, pixels, what the decoder may take, and the result: a granule each.
   open({}, 3 * k_granule);
-  const ImageFailure failure = fails(netpbm(gray(64, 64)));
+  const ImageFailure failure = fails(netpbm(gray(64, 64)), as_png());
   EXPECT_EQ(failure.error.code, Errc::bytes_over_limit);
   EXPECT_FALSE(failure.busy) << "waiting would not help";
   EXPECT_EQ(failure.error.value, 4 * k_granule);
@@ -277,7 +290,7 @@ TEST_F(PipelineTest, WaitsForMemoryThatComesHome) {
   options.memory_wait = std::chrono::hours(1);
   Pipeline& pipeline = open(options, 6 * k_granule);
   net::Lease held = pool().lease(5 * k_granule);
-  const std::string small = netpbm(gray(4, 4));
+  std::string small = netpbm(gray(4, 4));
   std::vector<int> order;
   const auto note = [&order](int number) {
     return [&order, number](const Outcome& outcome) {
@@ -285,9 +298,9 @@ TEST_F(PipelineTest, WaitsForMemoryThatComesHome) {
       order.push_back(number);
     };
   };
-  pipeline.run(bytes_of(small), {}, {}, note(1));
+  pipeline.run(bytes_of(small), {}, as_png(), note(1));
   drain_until([&] { return pipeline.stats().memory_waits == 1; });
-  pipeline.run(bytes_of(small), {}, {}, note(2));
+  pipeline.run(bytes_of(small), {}, as_png(), note(2));
   drain_until([&] { return pipeline.stats().memory_waits == 2; });
   pipeline.poll();
   EXPECT_TRUE(order.empty());
@@ -304,12 +317,12 @@ TEST_F(PipelineTest, WhoeverCameFirstGetsTheMemoryFirst) {
   options.memory_wait = std::chrono::hours(1);
   Pipeline& pipeline = open(options, 10 * k_granule);
   net::Lease held = pool().lease(6 * k_granule);
-  const std::string big = netpbm(gray(400, 300)), small = netpbm(gray(4, 4));
+  std::string big = netpbm(gray(400, 300)), small = netpbm(gray(4, 4));
   std::vector<std::string> order;
   const auto note = [&order](const char* name) { return [&order, name](const Outcome&) { order.emplace_back(name); }; };
-  pipeline.run(bytes_of(big), {}, {}, note("big"));
+  pipeline.run(bytes_of(big), {}, as_png(), note("big"));
   drain_until([&] { return pipeline.stats().memory_waits == 1; });
-  pipeline.run(bytes_of(small), {}, {}, note("small"));
+  pipeline.run(bytes_of(small), {}, as_png(), note("small"));
   drain_until([&] { return pipeline.stats().memory_waits == 2; });
   EXPECT_TRUE(order.empty()) << "the small one would fit, but it came later";
   held.reset();
@@ -323,9 +336,9 @@ TEST_F(PipelineTest, WaitsForMemoryOnlySoLong) {
   options.memory_wait = milliseconds(0);
   Pipeline& pipeline = open(options, 6 * k_granule);
   net::Lease held = pool().lease(5 * k_granule);
-  const std::string file = netpbm(gray(4, 4));
+  std::string file = netpbm(gray(4, 4));
   std::optional<Outcome> outcome;
-  pipeline.run(bytes_of(file), {}, {}, [&](Outcome o) { outcome.emplace(std::move(o)); });
+  pipeline.run(bytes_of(file), {}, as_png(), [&](Outcome o) { outcome.emplace(std::move(o)); });
   drain_until([&] { return pipeline.stats().memory_waits == 1; });
   EXPECT_FALSE(outcome);
   pipeline.poll();
@@ -336,20 +349,20 @@ TEST_F(PipelineTest, WaitsForMemoryOnlySoLong) {
   EXPECT_EQ(pipeline.stats().failures, 0u);
   EXPECT_EQ(pool().stats().leased_bytes, 5 * k_granule);
   held.reset();
-  EXPECT_TRUE(run(file)) << "and the next one finds memory";
+  EXPECT_TRUE(run(file, as_png())) << "and the next one finds memory";
 }
 
 TEST_F(PipelineTest, ARefusedImageLeavesItsMemoryToTheNext) {
   Pipeline::Options options;
   options.memory_wait = milliseconds(0);
   Pipeline& pipeline = open(options, 6 * k_granule);
-  const std::string file = netpbm(gray(4, 4));
+  std::string file = netpbm(gray(4, 4));
   // As a request does: its body lives until it is answered, and both of them leave no room for pixels and a result.
   net::Lease bodies[] = {pool().lease(2 * k_granule), pool().lease(2 * k_granule)};
   std::vector<bool> outcomes;
   for (net::Lease& lease : bodies) {
     const std::uint64_t before = pipeline.stats().memory_waits;
-    pipeline.run(bytes_of(file), {}, {}, [&outcomes, body = std::move(lease)](const Outcome& outcome) {
+    pipeline.run(bytes_of(file), {}, as_png(), [&outcomes, body = std::move(lease)](const Outcome& outcome) {
       outcomes.push_back(outcome.has_value());
     });
     drain_until([&] { return pipeline.stats().memory_waits == before + 1; });
@@ -363,7 +376,7 @@ TEST_F(PipelineTest, OneMoreThanItTakesIsBusyAtOnce) {
   Pipeline::Options options;
   options.requests_max = 2;
   Pipeline& pipeline = open(options);
-  const std::string file = netpbm(gray(16, 16));
+  std::string file = netpbm(gray(16, 16));
   int ended = 0;
   for (int i = 0; i < 2; ++i) pipeline.run(bytes_of(file), {}, {}, [&](const Outcome& o) { ended += o.has_value(); });
   std::optional<Outcome> third;
@@ -396,7 +409,7 @@ TEST_F(PipelineTest, AHistogramAloneMakesNoImageButTheSameNumbers) {
   const auto counted = run(netpbm(image), options);
   ASSERT_TRUE(whole && counted);
   EXPECT_FALSE(counted->lease);
-  EXPECT_EQ(counted->size, 0u);
+  EXPECT_TRUE(counted->bytes.empty());
   EXPECT_EQ(counted->lut_digest, whole->lut_digest);
   ASSERT_EQ(counted->report.planes.size(), 1u);
   const auto counts = counted->report.planes[0].before.counts();
@@ -411,8 +424,33 @@ TEST_F(PipelineTest, TheResultKeepsOnlyTheMemoryThatItNeeds) {
   const NaiveImage flat = test::naive_image(test::gray_format(8), 600, 600, Texture::constant, 256, 1);
   const auto result = run(netpbm(flat), options);
   ASSERT_TRUE(result);
-  EXPECT_LT(result->size, k_granule);
+  EXPECT_LT(result->bytes.size(), k_granule);
   EXPECT_EQ(pool().stats().leased_bytes, k_granule);
+}
+
+TEST_F(PipelineTest, AnUncompressedImageIsChangedWhereItLies) {
+  open();
+  for (const unsigned depth_bits : {8u, 16u}) {
+    const std::uint32_t levels = 1u << depth_bits;
+    // A digit more or less makes the samples lie at an even or an odd address.
+    for (const std::uint32_t width : {99u, 100u}) {
+      const NaiveImage image = test::naive_image(test::gray_format(depth_bits), width, 9, Texture::narrow, levels, 7);
+      const auto result = run(netpbm(image, levels));
+      ASSERT_TRUE(result) << result.error().error.detail;
+      EXPECT_EQ(static_cast<const void*>(result->bytes.data()), latest_file().data());
+      EXPECT_FALSE(result->lease);
+      EXPECT_EQ(text_of(*result), netpbm(test::naive_equalize_channels(image, "opencv", levels), levels));
+    }
+  }
+  EXPECT_LE(pool().stats().leased_bytes_max, k_granule) << "pixels of 16 bits at an odd address, and nothing else";
+}
+
+TEST_F(PipelineTest, AHistogramOfAnUncompressedImageNeedsNoMemory) {
+  open();
+  ImageOptions options;
+  options.histogram_only = true;
+  ASSERT_TRUE(run(netpbm(gray(300, 300)), options));
+  EXPECT_EQ(pool().stats().leased_bytes_max, 0u);
 }
 
 TEST_F(PipelineTest, ManyImagesAtOnceDoNotMix) {
@@ -443,7 +481,7 @@ TEST_F(PipelineTest, TheNextImageMayBeginInsideTheEndOfOne) {
   Pipeline::Options options;
   options.requests_max = 1;
   Pipeline& pipeline = open(options);
-  const std::string file = netpbm(gray(16, 16));
+  std::string file = netpbm(gray(16, 16));
   int ended = 0;
   std::function<void()> next = [&] {
     pipeline.run(bytes_of(file), {}, {}, [&](const Outcome& outcome) {
