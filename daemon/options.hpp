@@ -67,6 +67,7 @@ struct Options {
   std::chrono::milliseconds drain_timeout{30'000};
   std::uint64_t auth_failures_per_minute = 10;  ///< per peer address
   bool metrics_public = true;
+  bool bench = false;
 
   LogFormat log_format = LogFormat::logfmt;
   LogLevel log_level = LogLevel::info;

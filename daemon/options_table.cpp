@@ -29,6 +29,7 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "zookeeper", &Options::zookeeper, "HOSTS",
      "ZooKeeper of the fleet. This release runs alone: leave it empty."},
     {k_general, "metrics-public", &Options::metrics_public, "", "Serve /metrics without a token."},
+    {k_general, "bench", &Options::bench, "", "For histobench only: serve POST /v1/echo."},
 
     {k_network, "listen", &Options::listen, "HOST:PORT",
      "Numeric address to listen on, IPv6 in brackets. Repeat it or separate by commas. Port 0 takes a free one."},

@@ -14,9 +14,12 @@ namespace http = net::http;
 
 namespace {
 
+constexpr std::string_view k_echo_path = "/v1/echo";  // there only with --bench
+
 constexpr std::array k_routes{
     Route{"POST", "/v1/equalize", Role::submit, BodyKind::image, equalize},
     Route{"POST", "/v1/histogram", Role::submit, BodyKind::image, histogram},
+    Route{"POST", k_echo_path, Role::submit, BodyKind::image, echo},
     Route{"POST", "/v1/jobs", Role::submit, BodyKind::image, jobs_post},
     Route{"GET", "/v1/jobs", Role::read, BodyKind::none, jobs_list},
     Route{"GET", "/v1/jobs/{}", Role::read, BodyKind::none, jobs_get},
@@ -107,7 +110,8 @@ std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed
 }
 
 std::expected<http::BodyAdmission, http::Response> Api::admit(const http::RequestHead& head) {
-  const Match match = match_route(head.method, head.path);
+  const bool hidden = head.path == k_echo_path && !services_.options.bench;
+  const Match match = hidden ? Match() : match_route(head.method, head.path);
   if (match.route == nullptr) {
     const bool known = !match.allowed.empty();
     http::Response response = problem_response(

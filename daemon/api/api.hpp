@@ -75,6 +75,7 @@ Problem make_problem(unsigned status, std::string_view code, std::string detail,
 // The resources, by file.
 void equalize(Context context);   // equalize.cpp
 void histogram(Context context);  // equalize.cpp
+void echo(Context context);       // echo.cpp
 void jobs_post(Context context);  // jobs.cpp
 void jobs_list(Context context);
 void jobs_get(Context context);

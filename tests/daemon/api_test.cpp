@@ -27,6 +27,7 @@ struct Promise {
 constexpr Promise k_promises[] = {
     {"POST", "/v1/equalize", Role::submit, BodyKind::image},
     {"POST", "/v1/histogram", Role::submit, BodyKind::image},
+    {"POST", "/v1/echo", Role::submit, BodyKind::image},
     {"POST", "/v1/jobs", Role::submit, BodyKind::image},
     {"GET", "/v1/jobs", Role::read, BodyKind::none},
     {"GET", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::read, BodyKind::none},
@@ -118,6 +119,7 @@ TEST(MatchRoute, DecodesWhatStandsInThePath) {
 
 class ApiTest : public testing::Test {
  protected:
+  ApiTest() { rig_.options.bench = true; }
   ApiRig rig_;
 };
 
@@ -230,6 +232,50 @@ TEST_F(ApiTest, AnUploadOverTheLimitIsRefusedWithIt) {
   EXPECT_FALSE(refused.admitted);
   EXPECT_TRUE(rig_.post("/v1/equalize", "", "ten bytes!").admitted);
   EXPECT_EQ(rig_.ask({.path = "/v1/jobs", .body = "x"}).status, 413u) << "nothing is expected here";
+}
+
+/// Keeps the response, lease and all.
+class KeepingSink final : public net::http::Responder::Sink {
+ public:
+  void respond(net::http::Response response) override { kept = std::move(response); }
+  bool peer_gone() const override { return false; }
+  net::http::Response kept;
+};
+
+TEST_F(ApiTest, EchoAnswersWithTheBytesWhereTheyLie) {
+  rig_.at_worker([&] {
+    net::http::Request request;
+    request.head.method = "POST";
+    request.head.path = "/v1/echo";
+    request.lease = rig_.worker().pool().lease(1'000);
+    request.body = request.lease.bytes().subspan(100, 500);
+    const std::byte* const at = request.body.data();
+    const auto sink = std::make_shared<KeepingSink>();
+    rig_.api().handle(std::move(request), net::http::Responder(sink));
+    const auto& body = std::get<net::http::LeasedBytes>(sink->kept.body);
+    EXPECT_EQ(body.lease.data() + body.offset, at);
+    EXPECT_EQ(body.size, 500u);
+    sink->kept = {};
+  });
+}
+
+TEST_F(ApiTest, EchoAnswersWithAnyBytes) {
+  for (const std::string& sent : {std::string(), std::string("\0\xff", 2), std::string(100'000, 'x')}) {
+    const Told got = rig_.post("/v1/echo", "", sent);
+    EXPECT_EQ(got.status, 200u);
+    EXPECT_EQ(got.body, sent);
+    EXPECT_EQ(got.content_type, "application/octet-stream");
+  }
+}
+
+TEST_F(ApiTest, WithoutBenchThereIsNoEcho) {
+  rig_.options.bench = false;
+  for (const char* method : {"POST", "GET", "PUT"}) {
+    const Told refused = rig_.admit({.method = method, .path = "/v1/echo", .body = "body"}).error();
+    EXPECT_EQ(refused.status, 404u) << method;
+    EXPECT_EQ(refused.code(), "not-found");
+    EXPECT_TRUE(refused.close);
+  }
 }
 
 TEST_F(ApiTest, ABusyWorkerRefusesImagesBeforeTheirBodies) {

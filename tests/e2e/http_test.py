@@ -198,6 +198,16 @@ class HttpTest(unittest.TestCase):
         self.assertEqual(self.daemon.request("GET", "/", role=None, headers={"If-None-Match": headers["etag"]})[0], 304)
         self.assertIn(b"openapi: 3.1", self.daemon.request("GET", "/openapi.yaml", role=None)[2])
 
+    def test_echo_is_there_only_for_benchmarks(self):
+        self.problem(self.post("/v1/echo", b"body"), 404, "not-found")
+        with Daemon("--bench") as daemon:
+            for sent in (b"", bytes(range(256)), np.random.default_rng(3).bytes(3_000_000)):
+                status, headers, body = daemon.request("POST", "/v1/echo", sent, role="submit")
+                self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"))
+                self.assertEqual(body, sent)
+            self.assertEqual(daemon.request("POST", "/v1/echo", b"body", role="read")[0], 403)
+            self.assertEqual(daemon.stop(), 0)
+
 
 if __name__ == "__main__":
     main()
