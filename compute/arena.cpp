@@ -99,6 +99,10 @@ void Arena::enqueue(std::move_only_function<void()> task) {
   state_->wake.notify_one();
 }
 
+void Arena::enqueue(Job& job) {
+  enqueue([&job] { job.run(); });
+}
+
 void Arena::parallel_for(std::size_t count, std::size_t, const std::function<void(std::size_t, std::size_t)>& body) {
   if (count != 0) body(0, count);
 }
@@ -187,6 +191,14 @@ void Arena::enqueue(std::move_only_function<void()> task) {
   state_->arena.enqueue([state = state_.get(), work = std::move(owned)] {
     (*work)();
     *work = nullptr;
+    state->end();
+  });
+}
+
+void Arena::enqueue(Job& job) {
+  state_->begin();
+  state_->arena.enqueue([state = state_.get(), &job] {
+    job.run();
     state->end();
   });
 }

@@ -12,6 +12,15 @@ namespace histod::compute {
 /// Thread-safe. With HISTOD_SERIAL_ARENA (the tsan preset: Debian's TBB is not instrumented) it is one plain thread.
 class Arena {
  public:
+  /// A piece of work that outlives its run.
+  class Job {
+   public:
+    virtual void run() = 0;  ///< must not throw
+
+   protected:
+    ~Job() = default;
+  };
+
   struct Options {
     std::span<const int> cpus = {};  ///< CPUs to pin to; empty: do not pin
     unsigned threads = 0;            ///< 0: one for each CPU of the list, or the hardware's number when that is empty
@@ -24,6 +33,8 @@ class Arena {
 
   /// Runs `task` in the arena, later, on one of its threads; returns at once. `task` must not throw.
   void enqueue(std::move_only_function<void()> task);
+  /// The same without an allocation. `job` may be enqueued again, or be gone, as soon as its run has ended.
+  void enqueue(Job& job);
 
   /// Calls body(begin, end) for disjoint ranges that cover [0, count), each of at least `grain` items but for the
   /// last, in any order and on any of the arena's threads; returns when all are done. May be called from inside

@@ -43,6 +43,13 @@ Selection selection_of(const EqualizePage& page) {
   return selection;
 }
 
+void RepeatedPairs::look_at(std::span<const std::uint8_t> samples) {
+  for (std::size_t i = 2; i + 1 < samples.size(); i += 2) {
+    ++pairs_;
+    repeated_ += samples[i] == samples[i - 2] && samples[i + 1] == samples[i - 1];
+  }
+}
+
 template <class T>
 bool fill_keep(const ImageView& view, const Selection& selection, std::uint32_t y, std::uint32_t x, std::uint32_t n,
                std::uint8_t* keep) {

@@ -98,13 +98,26 @@ class PlaneReader {
   std::int64_t row_y_ = -1;
 };
 
+/// Looks for pairs of neighbours that equal the pair before them, as scans, drawings and upscaled images have them.
+/// There the increment of a pair's entry waits for the one before, and single samples are counted faster; elsewhere
+/// pairs are, by up to 40 % (histobench shows both).
+class RepeatedPairs {
+ public:
+  void look_at(std::span<const std::uint8_t> samples);
+  bool most() const { return pairs_ != 0 && 2 * repeated_ >= pairs_; }
+
+ private:
+  std::uint64_t pairs_ = 0;
+  std::uint64_t repeated_ = 0;
+};
+
 /// Counts samples into the kernels' narrow tables, and folds those into wide counts before they could overflow.
 template <class T>
 class SampleCounter {
  public:
   /// `by_pairs`: 8-bit samples go into the table of pairs, which pays from about a million samples on.
   explicit SampleCounter(bool by_pairs = false);
-  /// Counts those whose keep is not 0; all of them when `keep` is null. n <= k_segment_pixels.
+  /// Counts those whose keep is not 0, n <= k_segment_pixels; all of them when `keep` is null, n <= 2^30.
   void add(const T* samples, const std::uint8_t* keep, std::uint32_t n);
   void fold_into(Histogram& histogram);
 

@@ -24,22 +24,15 @@ std::size_t large_task_pixels(const ImageView& view, const Arena& arena) {
 /// Rows that are looked at to choose between tables.
 constexpr std::uint32_t k_sampled_rows = 16;
 
-/// Whether every second pair of neighbours or more equals the pair before it, in some rows: scans, drawings and
-/// upscaled images. There an increment waits for the one before, and the four tables are faster; elsewhere the pairs
-/// are, by up to 40 % (histobench shows both).
 bool repeats_itself(const ImageView& view, const Plane& plane, std::uint32_t levels) {
   PlaneReader<std::uint8_t> reader(view, plane, levels);
   const std::uint32_t n = std::min(view.width, k_segment_pixels);
-  std::uint64_t pairs = 0, repeated = 0;
+  RepeatedPairs repeated;
   for (std::uint32_t row = 0; row < k_sampled_rows; ++row) {
     const auto y = static_cast<std::uint32_t>(std::uint64_t{view.height} * row / k_sampled_rows);
-    const std::uint8_t* samples = reader.read(y, (view.width - n) / 2, n);
-    for (std::uint32_t i = 2; i + 1 < n; i += 2) {
-      ++pairs;
-      repeated += samples[i] == samples[i - 2] && samples[i + 1] == samples[i - 1];
-    }
+    repeated.look_at({reader.read(y, (view.width - n) / 2, n), n});
   }
-  return 2 * repeated >= pairs;
+  return repeated.most();
 }
 
 /// The table of pairs is for images that keep all threads busy with large tasks, and for one plane: more of these

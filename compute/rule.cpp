@@ -122,6 +122,12 @@ std::optional<Rule> rule_from_name(std::string_view name) {
 }
 
 Result<Lut> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels) {
+  Lut lut;
+  if (auto made = make_lut(rule, histogram, levels, lut); !made) return std::unexpected(std::move(made.error()));
+  return lut;
+}
+
+Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels, Lut& lut) {
   const std::uint32_t bins = histogram.bins();
   if (levels < 2 || levels > bins)
     return fail(Errc::bad_option, "levels must be 2 to the number of bins", levels, bins);
@@ -132,15 +138,15 @@ Result<Lut> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels
   if (shape.total != 0 && shape.last >= levels) {
     return fail(Errc::sample_out_of_range, "a sample is at or above the number of levels", shape.last, levels);
   }
-  Lut lut(bins);
+  lut.resize(bins);
   fill_identity(lut);
-  if (shape.total == 0) return lut;
+  if (shape.total == 0) return {};
   // vips counts 16-bit samples in a histogram that ends at the largest value present, whatever the range is.
   const std::uint32_t used = rule == Rule::vips && bins == 65536 ? shape.last + 1 : levels;
   const std::span table = std::span(lut).first(used);
   std::fill(table.begin(), table.end(), std::uint16_t{0});
   fill(rule, table, histogram.counts().first(used), shape);
-  return lut;
+  return {};
 }
 
 std::vector<std::byte> canonical_bytes(const Lut& lut) {

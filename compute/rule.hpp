@@ -30,6 +30,8 @@ using Lut = std::vector<std::uint16_t>;
 /// levels <= histogram.bins(), and no bin at or above `levels` may be filled: Errc::sample_out_of_range).
 /// The identity when nothing was counted. Errc::bad_option: `pillow` with more than 256 levels.
 Result<Lut> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels);
+/// The same into a table whose memory is used again.
+Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels, Lut& lut);
 
 /// Canonical bytes of a table, which its digest is taken of: one byte an entry for 256 entries, else u16 little-endian.
 std::vector<std::byte> canonical_bytes(const Lut& lut);

@@ -93,6 +93,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
   const std::size_t attempts = std::max<std::size_t>(2, workers);
   out.index = static_cast<unsigned>(index);
   out.cpu = placement.workers[index].cpu;
+  out.arena_apart = placement.arena_apart(index);
   out.pool.budget_bytes = options.memory_budget_bytes / workers;
   out.pool.resident_bytes = std::min(k_resident_bytes, out.pool.budget_bytes);
   out.pool.numa_node = placement.workers[index].numa_node;

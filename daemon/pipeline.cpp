@@ -291,18 +291,24 @@ void Pipeline::finish(std::unique_ptr<Task> task) {
     ImageResult result = std::move(task->result);
     task.reset();
     if (result.lease) result.lease.shrink(result.bytes.size());
-    ++stats_.images;
-    for (const codec::PageInfo& page : result.input.pages) stats_.pixels += std::uint64_t{page.width} * page.height;
-    stats_.spent.wait_ns += result.timings.wait_ns;
-    stats_.spent.decode_ns += result.timings.decode_ns;
-    stats_.spent.count_ns += result.timings.count_ns;
-    stats_.spent.rule_ns += result.timings.rule_ns;
-    stats_.spent.apply_ns += result.timings.apply_ns;
-    stats_.spent.encode_ns += result.timings.encode_ns;
+    std::uint64_t pixels = 0;
+    for (const codec::PageInfo& page : result.input.pages) pixels += std::uint64_t{page.width} * page.height;
+    count_image(result.timings, pixels);
     done(std::move(result));
   }
   done = nullptr;  // its file goes home now, so that the next ones find the memory
   poll();
+}
+
+void Pipeline::count_image(const Timings& spent, std::uint64_t pixels) {
+  ++stats_.images;
+  stats_.pixels += pixels;
+  stats_.spent.wait_ns += spent.wait_ns;
+  stats_.spent.decode_ns += spent.decode_ns;
+  stats_.spent.count_ns += spent.count_ns;
+  stats_.spent.rule_ns += spent.rule_ns;
+  stats_.spent.apply_ns += spent.apply_ns;
+  stats_.spent.encode_ns += spent.encode_ns;
 }
 
 void Pipeline::poll() {

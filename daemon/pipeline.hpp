@@ -81,8 +81,14 @@ class Pipeline {
   void run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done);
   /// Called now and then by the worker: gives memory to those who wait, refuses those who waited too long.
   void poll();
+  const Options& options() const { return options_; }
   const Stats& stats() const { return stats_; }
   std::size_t in_hand() const { return in_hand_; }
+
+  /// An image that somebody else works on, on the same worker, counts as one in hand between these two.
+  void enter() { ++in_hand_; }
+  void leave() { --in_hand_; }
+  void count_image(const Timings& spent, std::uint64_t pixels);
 
  private:
   struct Task;

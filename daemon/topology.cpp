@@ -165,4 +165,9 @@ Placement place(const Topology& topology, const PlacementOptions& options) {
   return placement;
 }
 
+bool Placement::arena_apart(std::size_t worker) const {
+  const std::vector<int>& cpus = arenas[arena_of(worker)].cpus;
+  return workers[worker].cpu >= 0 && !cpus.empty() && !std::ranges::binary_search(cpus, workers[worker].cpu);
+}
+
 }  // namespace histod::daemon

@@ -54,6 +54,8 @@ struct Placement {
   std::vector<ArenaPlace> arenas;
   /// Index of the arena that serves this worker.
   std::size_t arena_of(std::size_t worker) const { return workers[worker].arena; }
+  /// Whether the worker has a CPU that its arena does not use; false where nothing is pinned.
+  bool arena_apart(std::size_t worker) const;
 };
 
 /// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them

@@ -29,7 +29,9 @@ const char* page_kind_name(net::PageKind kind) {
 }
 
 Worker::Worker(const Options& options, compute::Arena& arena, MakeHandler make_handler)
-    : options_(options), mailbox_(options.mailbox_messages, options.mailbox_messages - options.limits.connections) {
+    : options_(options),
+      arena_(&arena),
+      mailbox_(options.mailbox_messages, options.mailbox_messages - options.limits.connections) {
   std::promise<void> ready;
   auto is_ready = ready.get_future();
   thread_ = std::thread([&] { main(arena, make_handler, ready); });

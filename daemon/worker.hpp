@@ -47,7 +47,8 @@ class Worker {
  public:
   struct Options {
     unsigned index = 0;
-    int cpu = -1;  ///< -1: not pinned
+    int cpu = -1;              ///< -1: not pinned
+    bool arena_apart = false;  ///< the arena runs on other CPUs
     net::BufferPool::Options pool;
     net::http::Limits limits;
     Pipeline::Options pipeline;
@@ -83,6 +84,8 @@ class Worker {
   // The worker's own thread only.
   net::BufferPool& pool() { return *pool_; }
   Pipeline& pipeline() { return *pipeline_; }
+  compute::Arena& arena() { return *arena_; }
+  bool arena_apart() const { return options_.arena_apart; }
 
  private:
   void main(compute::Arena& arena, MakeHandler& make_handler, std::promise<void>& ready);
@@ -93,6 +96,7 @@ class Worker {
   void publish();
 
   Options options_;
+  compute::Arena* arena_;
   boost::asio::io_context io_{1};
   Mailbox mailbox_;
   net::http::Stats http_stats_;

@@ -44,7 +44,8 @@ Result<void> check_format(const PixelFormat& pixel, FileFormat format) {
 
 }  // namespace
 
-Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, const DecodeOptions& options) {
+Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, const DecodeOptions& options,
+                       FileInfo used) {
   const std::optional<FileFormat> format = sniff(file);
   if (!format) return fail(Errc::unknown_format, "the first bytes are those of no image format that is taken here");
   switch (*format) {
@@ -53,9 +54,9 @@ Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, co
     case FileFormat::jpeg:
       return jpeg::probe(file, limits, options);
     case FileFormat::tiff:
-      return tiff::probe(file, limits);
+      return tiff::probe(file, limits, std::move(used));
     default:
-      return netpbm::probe(file, limits);
+      return netpbm::probe(file, limits, std::move(used));
   }
 }
 

@@ -74,8 +74,9 @@ struct FileInfo {
   std::size_t scratch_bytes = 0;  ///< further memory that decode() and encode() take from malloc, at most
 };
 
-/// Reads headers and directories only, and checks every limit. Allocates O(pages).
-Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, const DecodeOptions& options = {});
+/// Reads headers and directories only, and checks every limit. Allocates O(pages), and uses what memory `used` has.
+Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, const DecodeOptions& options = {},
+                       FileInfo used = {});
 
 /// Decoded pixels, plus what is needed to write the file again with its metadata. Does not own `file` or pixels: both
 /// must outlive it. Move-only.

@@ -39,6 +39,13 @@ std::size_t aligned(std::size_t bytes) {
 }
 }  // namespace
 
+FileInfo emptied(FileInfo used, FileFormat format) {
+  FileInfo info{.format = format, .pages = std::move(used.pages), .rasters = std::move(used.rasters)};
+  info.pages.clear();
+  info.rasters.clear();
+  return info;
+}
+
 void lay_out(FileInfo& info) {
   info.pixel_bytes = 0;
   for (const PageInfo& page : info.pages) info.pixel_bytes += aligned(page.pixel_bytes());

@@ -85,8 +85,11 @@ inline std::unexpected<Error> output_full(std::size_t capacity_bytes) {
   return fail(Errc::output_full, "the encoded image does not fit into the output memory", 0, capacity_bytes);
 }
 
+/// A FileInfo of that format in the memory of another.
+FileInfo emptied(FileInfo used, FileFormat format);
+
 namespace netpbm {
-Result<FileInfo> probe(Bytes file, const Limits& limits);
+Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used);
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages);
 std::size_t encoded_bytes_max(const Image& image, FileFormat format);
 Result<std::size_t> encode(const Image& image, FileFormat format, std::span<std::byte> out);
@@ -109,7 +112,7 @@ Metadata metadata(Bytes file);
 }  // namespace jpeg
 
 namespace tiff {
-Result<FileInfo> probe(Bytes file, const Limits& limits);
+Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used);
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits);
 std::size_t encoded_bytes_max(const Image& image);
 Result<std::size_t> encode(const Image& image, std::span<std::byte> out);

@@ -99,14 +99,14 @@ std::string header_text(const Image& image, const ImageView& page, FileFormat fo
 
 }  // namespace
 
-Result<FileInfo> probe(Bytes file, const Limits& limits) {
+Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
   const auto header = read_header(file);
   if (!header) return std::unexpected(header.error());
   LimitCheck check(limits, file.size());
   std::uint64_t comment_bytes = header->tuple_type.size();
   for (const std::string_view comment : header->comments) comment_bytes += comment.size() + 1;
   if (auto done = check.add_ancillary(comment_bytes); !done) return std::unexpected(done.error());
-  FileInfo info{.format = format_of(header->kind)};
+  FileInfo info = emptied(std::move(used), format_of(header->kind));
   info.pages.push_back({.width = header->width,
                         .height = header->height,
                         .format = header->pixel_format(),

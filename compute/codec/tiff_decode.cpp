@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <memory_resource>
+
 #include "compute/codec/tiff_plan.hpp"
 #include "compute/codec/tiff_samples.hpp"
 
@@ -33,6 +36,7 @@ std::optional<Raster> raster_of(Bytes file, const Page& page) {
 
 /// Changing the samples of one page must change nothing else.
 bool lie_apart(const FileInfo& info, std::size_t header_bytes) {
+  if (info.rasters.size() == 1) return info.rasters[0].offset >= header_bytes;
   std::vector<std::pair<std::size_t, std::size_t>> ranges;
   for (std::size_t i = 0; i < info.rasters.size(); ++i)
     ranges.emplace_back(info.rasters[i].offset, info.rasters[i].offset + info.pages[i].pixel_bytes());
@@ -65,11 +69,16 @@ Result<void> decode_page(Bytes file, const Page& source, const ImageView& page, 
 
 }  // namespace
 
-Result<FileInfo> probe(Bytes file, const Limits& limits) {
+/// Directories of the usual length take no memory.
+constexpr std::size_t k_directories_on_stack_bytes = 8192;
+
+Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
+  std::array<std::byte, k_directories_on_stack_bytes> stack;
+  std::pmr::monotonic_buffer_resource memory(stack.data(), stack.size());
   LimitCheck check(limits, file.size());
-  const auto container = read_container(file, limits, check);
+  const auto container = read_container(file, limits, check, memory);
   if (!container) return std::unexpected(container.error());
-  FileInfo info{.format = FileFormat::tiff};
+  FileInfo info = emptied(std::move(used), FileFormat::tiff);
   bool in_place = true;
   std::size_t tags = 0;
   std::size_t tag_bytes = 0;

@@ -6,6 +6,7 @@
 namespace histod::compute::codec::tiff {
 namespace {
 
+constexpr std::uint64_t k_usual_tags = 48;
 constexpr unsigned k_nesting_max = 3;
 
 std::uint64_t load_offset(Bytes file, std::size_t at, const Format& format) {
@@ -129,7 +130,8 @@ bool points_at_directory(std::uint16_t tag) {
   return tag == k_exif_ifd || tag == k_gps_ifd || tag == k_interoperability_ifd || tag == k_global_parameters_ifd;
 }
 
-Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t offset) {
+Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t offset,
+                                 std::pmr::memory_resource& memory) {
   if (!holds(file, offset, format.count_bytes())) return past_the_end();
   const std::uint64_t count =
       format.big ? load<std::uint64_t>(file, offset, format.order) : load<std::uint16_t>(file, offset, format.order);
@@ -139,7 +141,8 @@ Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t
   const std::uint64_t bytes = count * format.entry_bytes();
   if (!holds(file, begin, bytes + format.offset_bytes())) return past_the_end();
   if (count > 65535) return fail(Errc::corrupt, "tags of a TIFF directory", count, 65535);
-  Directory directory;
+  Directory directory{.entries = std::pmr::vector<Entry>(&memory)};
+  directory.entries.reserve(std::min<std::uint64_t>(count, k_usual_tags));
   for (std::uint64_t i = 0; i < count; ++i) {
     auto entry = read_entry(file, format, begin + i * format.entry_bytes());
     if (!entry) return std::unexpected(entry.error());
@@ -156,20 +159,21 @@ Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t
   return directory;
 }
 
-Result<Container> read_container(Bytes file, const Limits& limits, LimitCheck& check) {
-  Container container;
+Result<Container> read_container(Bytes file, const Limits& limits, LimitCheck& check,
+                                 std::pmr::memory_resource& memory) {
+  Container container{.format = {}, .pages = std::pmr::vector<Directory>(&memory)};
   std::uint64_t offset = 0;
   const auto format = read_format(file, offset);
   if (!format) return std::unexpected(format.error());
   container.format = *format;
   if (offset == 0) return fail(Errc::corrupt, "the TIFF has no directory");
-  std::vector<std::uint64_t> seen;
+  std::pmr::vector<std::uint64_t> seen(&memory);
   while (offset != 0) {
     if (std::find(seen.begin(), seen.end(), offset) != seen.end())
       return fail(Errc::corrupt, "the directories of the TIFF form a loop");
     seen.push_back(offset);
     if (seen.size() > limits.pages) return fail(Errc::pages_over_limit, "pages of the file", seen.size(), limits.pages);
-    auto directory = read_directory(file, container.format, offset);
+    auto directory = read_directory(file, container.format, offset, memory);
     if (!directory) return std::unexpected(directory.error());
     if (auto done = check_tags(file, container.format, *directory, 0, check); !done)
       return std::unexpected(done.error());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory_resource>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -95,8 +96,8 @@ struct Entry {
 };
 
 struct Directory {
-  std::vector<Entry> entries;  ///< by tag, no tag twice; entries of unknown types are left out
-  std::uint64_t next = 0;      ///< offset of the next directory of the chain; 0: none
+  std::pmr::vector<Entry> entries;  ///< by tag, no tag twice; entries of unknown types are left out
+  std::uint64_t next = 0;           ///< offset of the next directory of the chain; 0: none
 
   const Entry* find(std::uint16_t tag) const;
   std::uint64_t number_or(std::uint16_t tag, std::endian order, std::uint64_t otherwise) const;
@@ -104,14 +105,16 @@ struct Directory {
 
 struct Container {
   Format format;
-  std::vector<Directory> pages;
+  std::pmr::vector<Directory> pages;
 };
 
 /// Whether a tag points at a directory of its own that is copied with it (EXIF, GPS, ...).
 bool points_at_directory(std::uint16_t tag);
 
-Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t offset);
+Result<Directory> read_directory(Bytes file, const Format& format, std::uint64_t offset,
+                                 std::pmr::memory_resource& memory = *std::pmr::get_default_resource());
 /// The whole chain; stops at loops and limits.
-Result<Container> read_container(Bytes file, const Limits& limits, LimitCheck& check);
+Result<Container> read_container(Bytes file, const Limits& limits, LimitCheck& check,
+                                 std::pmr::memory_resource& memory = *std::pmr::get_default_resource());
 
 }  // namespace histod::compute::codec::tiff

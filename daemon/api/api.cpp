@@ -86,6 +86,11 @@ Problem make_problem(unsigned status, std::string_view code, std::string detail,
 
 void Context::fail(const Problem& problem) { send(problem_response(problem)); }
 
+Api::Api(Services& services, Worker& worker)
+    : services_(services),
+      worker_(worker),
+      express_(*this, worker.pipeline(), worker.arena(), worker.mailbox(), worker.arena_apart()) {}
+
 std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
   const Verdict verdict = services_.auth.check(head.field("Authorization"), head.peer, needed);
   switch (verdict.access) {
@@ -138,7 +143,10 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
         problem_response(make_problem(503, "overloaded", "images are in hand on this worker",
                                       worker_.pipeline().in_hand(), services_.options.max_requests_queued)),
         head));
-  return http::BodyAdmission{services_.options.max_upload_bytes};
+  http::BodyAdmission admission{services_.options.max_upload_bytes};
+  const bool fits = head.content_length.value_or(0) <= admission.bytes_max;
+  if (match.route->resource == equalize && fits) admission.watcher = express_.board(head);
+  return admission;
 }
 
 void Api::handle(http::Request request, http::Responder responder) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "daemon/api/auth.hpp"
+#include "daemon/api/express.hpp"
 #include "daemon/api/problem.hpp"
 #include "daemon/api/query.hpp"
 #include "daemon/services.hpp"
@@ -57,7 +58,7 @@ Match match_route(std::string_view method, std::string_view path);
 /// The handler of one worker's connections: routing, authorisation, admission, then the resource.
 class Api final : public net::http::Handler {
  public:
-  Api(Services& services, Worker& worker) : services_(services), worker_(worker) {}
+  Api(Services& services, Worker& worker);
   std::expected<net::http::BodyAdmission, net::http::Response> admit(const net::http::RequestHead& head) override;
   void handle(net::http::Request request, net::http::Responder responder) override;
   net::http::Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
@@ -67,6 +68,7 @@ class Api final : public net::http::Handler {
   std::optional<Problem> authorize(const net::http::RequestHead& head, Role needed, std::uint64_t& retry_after_s);
   Services& services_;
   Worker& worker_;
+  ExpressLane express_;
 };
 
 Problem make_problem(unsigned status, std::string_view code, std::string detail, std::uint64_t value = 0,

@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::string_view k_multipart = "multipart/";
 
-bool is_multipart(std::string_view content_type) {
-  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
-  return content_type.size() >= k_multipart.size() &&
-         std::ranges::equal(content_type.substr(0, k_multipart.size()), k_multipart, same);
-}
-
 Problem problem_of(const http::Refusal& refusal) {
   return make_problem(refusal.status, refusal.code, refusal.detail, refusal.value, refusal.limit);
 }
@@ -45,6 +39,12 @@ std::expected<ImageInput, Problem> from_parts(const std::vector<http::Part>& par
 }
 
 }  // namespace
+
+bool is_multipart(std::string_view content_type) {
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  return content_type.size() >= k_multipart.size() &&
+         std::ranges::equal(content_type.substr(0, k_multipart.size()), k_multipart, same);
+}
 
 std::expected<ImageInput, Problem> image_input(const http::Request& request) {
   if (request.body.empty())

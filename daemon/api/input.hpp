@@ -5,6 +5,7 @@
 #include <expected>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "daemon/api/problem.hpp"
 #include "net/http/message.hpp"
@@ -18,6 +19,8 @@ struct ImageInput {
   std::string filename;  ///< as the client sent it; for display only
   bool multipart = false;
 };
+
+bool is_multipart(std::string_view content_type);
 
 /// The raw body, or the parts `image` and `mask` of multipart/form-data.
 std::expected<ImageInput, Problem> image_input(const net::http::Request& request);

@@ -24,6 +24,7 @@ net::http::Response text_response(unsigned status, std::string_view media_type, 
 
 /// "receive;dur=1.2, decode;dur=3.4, ..." in milliseconds.
 std::string server_timing(const Timings& timings);
+void append_server_timing(std::string& out, const Timings& timings);
 std::map<std::string, double> timing_ms(const Timings& timings);
 
 /// The body of POST /v1/histogram. `bins`: arrays of more bins than that are folded to it.

@@ -3,12 +3,11 @@
 
 #include <array>
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
-struct evp_md_ctx_st;
+#include <openssl/sha.h>
 
 namespace histod::daemon::jobs {
 
@@ -18,23 +17,18 @@ using Sha256Digest = std::array<unsigned char, 32>;
 class Sha256 {
  public:
   Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
   Sha256Digest finish();  ///< once
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  SHA256_CTX context_;
 };
 
 Sha256Digest sha256(std::span<const std::byte> bytes);
 Sha256Digest sha256(std::string_view text);
 std::string hex(std::span<const unsigned char> bytes);  ///< lower case
+void append_hex(std::string& out, std::span<const unsigned char> bytes);
 std::string sha256_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view text);
 /// 64 lower-case hexadecimal digits.

@@ -45,6 +45,7 @@ Connection::Stepping Connection::receive_sized_body(std::uint64_t bytes) {
     arm_body_deadline(filled_ - head_bytes_);
     auto receiving = receive_some(lease_.bytes().subspan(filled_, total - filled_));
     if (const Step step = co_await std::move(receiving); step != Step::ok) co_return step;
+    if (watcher_) watcher_->received(lease_.bytes().subspan(head_bytes_, filled_ - head_bytes_));
   }
   body_bytes_ = bytes;
   keep_leftover(total);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/connection.hpp"
 
+#include <cassert>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -67,6 +68,7 @@ void Connection::finish() {
   timer_.reset();
   stream_->close();
   stream_.reset();
+  if (watcher_) std::exchange(watcher_, nullptr)->abandoned(std::move(lease_));
   response_.reset();
   refusal_.reset();
   lease_.reset();
@@ -200,6 +202,8 @@ Connection::Step Connection::admit() {
     return body_announced ? Step::refused : Step::ok;
   }
   body_bytes_max_ = admission->bytes_max;
+  watcher_ = admission->watcher;
+  assert(!watcher_ || (body_announced && !head_.chunked));
   const std::uint64_t length = head_.content_length.value_or(0);
   if (body_announced && body_bytes_max_ == 0) return refuse(413, "too-large", "no body is expected here", length, 0);
   if (length > body_bytes_max_) return refuse(413, "too-large", "the body is too large", length, body_bytes_max_);
@@ -225,6 +229,7 @@ void Connection::dispatch() {
   lease_ = std::move(next_lease_);
   filled_ = std::exchange(next_filled_, 0);
   disarm();
+  if (watcher_) return std::exchange(watcher_, nullptr)->handle(std::move(request), Responder(shared_from_this()));
   server_.handler.handle(std::move(request), Responder(shared_from_this()));
 }
 
@@ -245,6 +250,10 @@ void Connection::respond(Response response) {
   }
   response_ = std::move(response);
   if (awaiting_response_) event_.notify();
+}
+
+void Connection::body_grew() {
+  if (stream_ && streaming_) event_.notify();
 }
 
 /// A client that has only shut down its sending side counts as gone, too: the two cannot be told apart before writing.

@@ -31,6 +31,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
 
   void respond(Response response) override;
   bool peer_gone() const override;
+  void body_grew() override;
 
   std::size_t index = 0;  ///< in ServerState::connections
 
@@ -73,6 +74,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   // response.cpp: response -> socket
   Stepping write_response(const Response& response, bool close);
   Stepping write_all(Stream::Buffers buffers);
+  Stepping write_streamed(BodySource& source);
   void compose_head(const Response& response, bool close);
   void count_response(unsigned status);
   asio::awaitable<void> linger();
@@ -114,12 +116,14 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   bool client_keeps_alive_ = false;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_max_ = 0;
+  BodyWatcher* watcher_ = nullptr;  ///< of the request that is being received
   std::size_t body_bytes_ = 0;
   Clock::time_point received_from_;  ///< first byte of the header
   Clock::time_point body_from_;
   std::uint64_t in_flight_bytes_ = 0;
 
   bool awaiting_response_ = false;
+  bool streaming_ = false;
   std::optional<Response> response_;
   std::optional<Response> refusal_;
   std::string out_;  ///< head of the response; its memory is kept

@@ -20,6 +20,7 @@ std::size_t Response::body_bytes() const {
     std::size_t operator()(const std::string& text) const { return text.size(); }
     std::size_t operator()(std::span<const std::byte> bytes) const { return bytes.size(); }
     std::size_t operator()(const LeasedBytes& leased) const { return leased.size; }
+    std::size_t operator()(const StreamedBody& streamed) const { return streamed->bytes().size(); }
   };
   return std::visit(Size(), body);
 }
@@ -47,10 +48,13 @@ Responder::~Responder() {
   if (sink_) answer_500(*sink_);
 }
 
-void Responder::send(Response response) {
+void Responder::send(Response response) { send_streamed(std::move(response)); }
+
+std::shared_ptr<Responder::Sink> Responder::send_streamed(Response response) {
   assert(sink_ && "a request is answered once");
-  const std::shared_ptr<Sink> sink = std::move(sink_);
+  std::shared_ptr<Sink> sink = std::move(sink_);
   sink->respond(std::move(response));
+  return sink;
 }
 
 bool Responder::peer_gone() const { return !sink_ || sink_->peer_gone(); }

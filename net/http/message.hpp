@@ -47,6 +47,24 @@ struct Request {
   std::uint64_t receive_ns = 0;  ///< from the first byte of the header to the last of the body
 };
 
+/// A response body of known length that is still being made, from its first byte to its last. Used on the connection's
+/// thread.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  /// All of the body, the part that is not ready included; stays where it is.
+  virtual std::span<const std::byte> bytes() const = 0;
+  /// How many of the first bytes may be sent. When they are no more than `sent`, Sink::body_grew() is going to be
+  /// called.
+  virtual std::size_t ready(std::size_t sent) = 0;
+  /// The last call: the body was sent, or nobody wants it any more.
+  virtual void release() = 0;
+};
+struct ReleaseBody {
+  void operator()(BodySource* source) const { source->release(); }
+};
+using StreamedBody = std::unique_ptr<BodySource, ReleaseBody>;
+
 /// Bytes of a response that live in a lease.
 struct LeasedBytes {
   Lease lease;
@@ -58,7 +76,9 @@ struct Response {
   unsigned status = 200;
   std::string content_type;
   std::vector<std::pair<std::string, std::string>> fields;  ///< without framing; no CR, LF or NUL (asserted)
-  std::variant<std::monostate, std::string, std::span<const std::byte>, LeasedBytes> body;  ///< a span is static data
+  std::string_view more_fields;  ///< lines of further fields, whoever owns the body owns them; empty or ends with CRLF
+  std::variant<std::monostate, std::string, std::span<const std::byte>, LeasedBytes, StreamedBody>
+      body;            ///< a span is static data
   bool close = false;  ///< close the connection after this response
 
   std::size_t body_bytes() const;
@@ -75,6 +95,7 @@ class Responder {
     virtual ~Sink() = default;
     virtual void respond(Response response) = 0;
     virtual bool peer_gone() const = 0;
+    virtual void body_grew() = 0;  ///< of the streamed response that is being sent, if there still is one
   };
   explicit Responder(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
   Responder(Responder&&) = default;
@@ -82,14 +103,29 @@ class Responder {
   ~Responder();
 
   void send(Response response);
+  /// As send(), for a StreamedBody: whoever makes it tells the sink that it grew.
+  std::shared_ptr<Sink> send_streamed(Response response);
   bool peer_gone() const;
 
  private:
   std::shared_ptr<Sink> sink_;
 };
 
+/// Works on a body of known length while it comes in, and answers the request in the handler's place. Used on the
+/// connection's thread; exactly one of handle() and abandoned() is the last call.
+class BodyWatcher {
+ public:
+  virtual ~BodyWatcher() = default;
+  /// More is in. `so_far` begins with the body's first byte, which stays where it is.
+  virtual void received(std::span<std::byte> so_far) = 0;
+  virtual void handle(Request request, Responder responder) = 0;
+  /// The rest is not going to come. `lease` holds what came: it is to be kept as long as somebody reads it.
+  virtual void abandoned(Lease lease) = 0;
+};
+
 struct BodyAdmission {
-  std::uint64_t bytes_max = 0;  ///< a longer body gets 413 with this limit; 0: no body is expected, one gets 413
+  std::uint64_t bytes_max = 0;     ///< a longer body gets 413 with this limit; 0: no body is expected, one gets 413
+  BodyWatcher* watcher = nullptr;  ///< null: none; only for a body of known length, which is not 0
 };
 
 /// Implemented by daemon/. Both are called on the connection's worker thread and must not block.

@@ -22,6 +22,7 @@ asio::const_buffer body_buffer(const Response& response) {
       assert(leased.offset <= leased.lease.size() && leased.size <= leased.lease.size() - leased.offset);
       return {leased.lease.data() + leased.offset, leased.size};
     }
+    asio::const_buffer operator()(const StreamedBody&) const { return {}; }
   };
   return std::visit(Buffer(), response.body);
 }
@@ -62,18 +63,46 @@ void Connection::compose_head(const Response& response, bool close) {
     append_field(out_, "Connection", "keep-alive");
   }
   for (const auto& [name, value] : response.fields) append_field(out_, name, value);
+  out_.append(response.more_fields);
   out_.append("\r\n");
 }
 
 Connection::Stepping Connection::write_response(const Response& response, bool close) {
   compose_head(response, close);
   const bool bodiless = is_head_request_ || has_no_content(response.status);
-  const asio::const_buffer body = bodiless ? asio::const_buffer() : body_buffer(response);
-  set_in_flight(body.size());
-  const Stream::Buffers buffers{asio::const_buffer(out_.data(), out_.size()), body};
+  const auto* streamed = std::get_if<StreamedBody>(&response.body);
+  set_in_flight(bodiless ? 0 : response.body_bytes());
   count_response(response.status);
-  auto writing = write_all(buffers);
+  if (streamed && !bodiless) {
+    auto writing = write_streamed(**streamed);
+    co_return co_await std::move(writing);
+  }
+  const asio::const_buffer body = bodiless ? asio::const_buffer() : body_buffer(response);
+  auto writing = write_all({asio::const_buffer(out_.data(), out_.size()), body});
   co_return co_await std::move(writing);
+}
+
+/// Sends what is ready, the head with the first of it, and waits for more when there is none.
+Connection::Stepping Connection::write_streamed(BodySource& source) {
+  const std::span<const std::byte> body = source.bytes();
+  asio::const_buffer head(out_.data(), out_.size());
+  streaming_ = true;
+  for (std::size_t sent = 0; sent < body.size();) {
+    const std::size_t ready = source.ready(sent);
+    if (ready > sent) {
+      auto writing = write_all({head, asio::const_buffer(body.data() + sent, ready - sent)});
+      if (const Step step = co_await std::move(writing); step != Step::ok) co_return step;
+      head = asio::const_buffer();
+      sent = ready;
+      continue;
+    }
+    disarm();
+    auto waiting = event_.wait();
+    co_await std::move(waiting);
+    if (stopped()) co_return Step::closed;
+  }
+  streaming_ = false;
+  co_return Step::ok;
 }
 
 Connection::Stepping Connection::write_all(Stream::Buffers buffers) {

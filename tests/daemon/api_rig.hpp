@@ -65,24 +65,53 @@ inline Told told(net::http::Response response, bool admitted) {
     std::string operator()(const net::http::LeasedBytes& l) const {
       return {reinterpret_cast<const char*>(l.lease.data()) + l.offset, l.size};
     }
+    std::string operator()(const net::http::StreamedBody& streamed) const { return (*this)(streamed->bytes()); }
   };
+  for (std::string_view rest = response.more_fields; !rest.empty(); rest = rest.substr(rest.find('\n') + 1)) {
+    const std::string_view line = rest.substr(0, rest.find('\r'));
+    const std::size_t colon = line.find(": ");
+    response.fields.emplace_back(line.substr(0, colon), line.substr(colon + 2));
+    if (response.fields.back().first == "Content-Type") response.content_type = response.fields.back().second;
+  }
   return {response.status, response.content_type, response.fields, std::visit(Text(), response.body), response.close,
           admitted};
 }
 
-class FakeSink final : public net::http::Responder::Sink {
+class FakeSink final : public net::http::Responder::Sink, public std::enable_shared_from_this<FakeSink> {
  public:
-  explicit FakeSink(std::promise<Told>& promise) : promise_(promise) {}
-  void respond(net::http::Response response) override { promise_.set_value(told(std::move(response), true)); }
+  FakeSink(std::promise<Told>& promise, daemon::Mailbox& mailbox) : promise_(promise), mailbox_(mailbox) {}
+  void respond(net::http::Response response) override {
+    if (!std::holds_alternative<net::http::StreamedBody>(response.body))
+      return promise_.set_value(told(std::move(response), true));
+    streamed_ = std::move(response);
+    body_grew();
+  }
   bool peer_gone() const override { return false; }
+  /// Takes what is ready as a connection would, and lets go of the body from the event loop.
+  void body_grew() override {
+    if (!streamed_) return;
+    const auto& body = std::get<net::http::StreamedBody>(streamed_->body);
+    const std::size_t size = body->bytes().size();
+    for (std::size_t ready = taken_; taken_ < size && (ready = body->ready(taken_)) > taken_;) taken_ = ready;
+    if (taken_ < size) return;
+    mailbox_.complete([self = shared_from_this()] {
+      net::http::Response whole = std::move(*self->streamed_);
+      self->streamed_.reset();
+      self->promise_.set_value(told(std::move(whole), true));
+    });
+  }
 
  private:
   std::promise<Told>& promise_;
+  daemon::Mailbox& mailbox_;
+  std::optional<net::http::Response> streamed_;
+  std::size_t taken_ = 0;
 };
 
 class ApiRig {
  public:
-  ApiRig()
+  /// `arena_apart`: as if the arena had other CPUs than the worker.
+  explicit ApiRig(bool arena_apart = false)
       : engine_rig(folder_.path() / "spool"),
         log_(
             daemon::LogLevel::error, daemon::LogFormat::logfmt, [](std::string_view) {}, [] { return 0; }),
@@ -91,6 +120,7 @@ class ApiRig {
                   .value()),
         services{options, log_, *auth_, *engine_rig.engine, metrics_, {}, {}, {}, "scalar"} {
     daemon::Worker::Options worker;
+    worker.arena_apart = arena_apart;
     worker.pool.budget_bytes = k_budget_bytes;
     worker.pool.resident_bytes = 1u << 20;
     worker.pool.try_huge_pages = false;
@@ -133,6 +163,7 @@ class ApiRig {
       exchange.ask = ask;
       auto admission = api_->admit(exchange.head());
       if (!admission) return std::unexpected(told(std::move(admission.error()), false));
+      if (admission->watcher) std::exchange(admission->watcher, nullptr)->abandoned({});
       return *admission;
     });
   }
@@ -140,6 +171,7 @@ class ApiRig {
   daemon::Worker& worker() { return *services.workers.front(); }
 
   static constexpr std::size_t k_budget_bytes = 16u << 20;
+  static constexpr std::size_t k_received_bytes = 100'000;  ///< at once, of a body that is watched
   daemon::Options options;
   std::chrono::steady_clock::time_point auth_now{std::chrono::hours(1)};
 
@@ -186,7 +218,13 @@ class ApiRig {
       std::ranges::copy(bytes_of(exchange.ask.body), request.body.begin());
     }
     request.receive_ns = 5'000'000;
-    api_->handle(std::move(request), net::http::Responder(std::make_shared<FakeSink>(exchange.promise)));
+    net::http::Responder responder(std::make_shared<FakeSink>(exchange.promise, worker().mailbox()));
+    if (!admission->watcher) return api_->handle(std::move(request), std::move(responder));
+    for (std::size_t in = 0; in < request.body.size();) {
+      in = std::min(request.body.size(), in + k_received_bytes);
+      admission->watcher->received(request.body.first(in));
+    }
+    admission->watcher->handle(std::move(request), std::move(responder));
   }
 
   TemporaryFolder folder_;

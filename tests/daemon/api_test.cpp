@@ -239,6 +239,7 @@ class KeepingSink final : public net::http::Responder::Sink {
  public:
   void respond(net::http::Response response) override { kept = std::move(response); }
   bool peer_gone() const override { return false; }
+  void body_grew() override {}
   net::http::Response kept;
 };
 

@@ -35,7 +35,8 @@ std::expected<BodyAdmission, Response> TestHandler::admit(const RequestHead& hea
   last_peer = head.peer;
   if (head.path == "/denied") return std::unexpected(plain(401, "denied"));
   if (head.path == "/nobody") return BodyAdmission{0};
-  return BodyAdmission{body_bytes_max};
+  const bool watched = head.path == "/watched" && head.content_length.value_or(0) > 0;
+  return BodyAdmission{body_bytes_max, watched ? watcher : nullptr};
 }
 
 void TestHandler::handle(Request request, Responder responder) {
@@ -44,6 +45,13 @@ void TestHandler::handle(Request request, Responder responder) {
   if (request.head.path == "/later") {
     pending.push_back({std::move(request), std::move(responder)});
     if (on_pending) on_pending();
+    return;
+  }
+  if (request.head.path == "/streamed") {
+    Response response;
+    response.more_fields = "X-Streamed: yes\r\n";
+    response.body = net::http::StreamedBody(&growing);
+    growing_for = responder.send_streamed(std::move(response));
     return;
   }
   answer(std::move(request), std::move(responder));
@@ -108,7 +116,10 @@ TestServer::TestServer(const TestServerOptions& options)
 }
 
 TestServer::~TestServer() {
-  on_loop([this] { handler_->pending.clear(); });
+  on_loop([this] {
+    handler_->pending.clear();
+    handler_->growing_for.reset();
+  });
   start_drain();
   on_loop([this] { server_->abort(); });
   wait_drained();

@@ -21,8 +21,19 @@
 
 namespace histod::test {
 
-/// Answers by path: /echo the body, /hello a greeting, /later when the test says so, /drop never, /leased and /static
-/// other kinds of bodies, /nobody admits no body, /denied refuses with 401, /empty 204. Anything else: 404.
+/// A body that grows when the test says so.
+struct GrowingBody final : net::http::BodySource {
+  std::span<const std::byte> bytes() const override { return std::as_bytes(std::span(text)); }
+  std::size_t ready(std::size_t) override { return ready_bytes; }
+  void release() override { ++releases; }
+  std::string text;
+  std::size_t ready_bytes = 0;
+  int releases = 0;
+};
+
+/// Answers by path: /echo the body, /streamed `growing`, /watched as its `watcher` says, /hello a greeting, /later when
+/// the test says so, /drop never, /leased and /static other kinds of bodies, /nobody admits no body, /denied refuses
+/// with 401, /empty 204. Anything else: 404.
 class TestHandler final : public net::http::Handler {
  public:
   explicit TestHandler(net::BufferPool& pool) : pool_(pool) {}
@@ -42,6 +53,9 @@ class TestHandler final : public net::http::Handler {
   std::function<void()> on_pending;   ///< called on the loop's thread
   std::vector<std::string> handled;   ///< paths in order; touched on the loop's thread only
   std::vector<std::string> admitted;  ///< "METHOD target" in order; touched on the loop's thread only
+  GrowingBody growing;
+  std::shared_ptr<net::http::Responder::Sink> growing_for;  ///< who sends it
+  net::http::BodyWatcher* watcher = nullptr;
   std::string last_peer;
   bool last_body_in_lease = true;
 
