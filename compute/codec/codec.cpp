@@ -61,14 +61,14 @@ Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, co
 }
 
 Result<Image> decode(std::span<const std::byte> file, const FileInfo& info, std::span<std::byte> pixels,
-                     const Limits& limits, Arena& /*arena*/) {
+                     const Limits& limits, Arena& arena) {
   assert(pixels.size() >= info.pixel_bytes);
   assert(reinterpret_cast<std::uintptr_t>(pixels.data()) % k_page_alignment_bytes == 0);
   Image image{.info = info, .file = file, .pages = page_views(info, pixels)};
   Result<void> done;
   switch (info.format) {
     case FileFormat::png:
-      done = png::decode(file, info, image.pages, limits);
+      done = png::decode(file, info, image.pages, limits, arena);
       break;
     case FileFormat::jpeg:
       done = jpeg::decode(file, info, image.pages, limits);
@@ -106,8 +106,7 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options) 
   }
 }
 
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out,
-                           Arena& /*arena*/) {
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
   if (auto fits = check_encodable(image.info, image.pages, options.format); !fits)
     return std::unexpected(std::move(fits.error()));
   if (options.quality && (*options.quality < 1 || *options.quality > 100))
@@ -115,7 +114,7 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
                 100);
   switch (options.format) {
     case FileFormat::png:
-      return png::encode(image, out);
+      return png::encode(image, out, arena);
     case FileFormat::jpeg:
       return jpeg::encode(image, options, out);
     case FileFormat::tiff:

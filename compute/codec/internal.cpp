@@ -85,18 +85,26 @@ FullDepthRows::FullDepthRows(const ImageView& view, std::uint32_t levels) : view
 
 const std::byte* FullDepthRows::row(std::uint32_t y) {
   if (table_.empty()) return view_.row(y);
+  copy_row(y, row_.data());
+  return row_.data();
+}
+
+void FullDepthRows::copy_row(std::uint32_t y, std::byte* to) const {
   const std::byte* from = view_.row(y);
+  if (table_.empty()) {
+    std::memcpy(to, from, view_.row_bytes());
+    return;
+  }
   const std::size_t samples = std::size_t{view_.width} * view_.format.channels();
   for (std::size_t i = 0; i < samples; ++i) {
     if (view_.format.depth_bits == 8) {
-      row_[i] = static_cast<std::byte>(table_[std::to_integer<std::size_t>(from[i])]);
+      to[i] = static_cast<std::byte>(table_[std::to_integer<std::size_t>(from[i])]);
     } else {
       std::uint16_t value;
       std::memcpy(&value, from + 2 * i, 2);
-      std::memcpy(row_.data() + 2 * i, &table_[value], 2);
+      std::memcpy(to + 2 * i, &table_[value], 2);
     }
   }
-  return row_.data();
 }
 
 }  // namespace histod::compute::codec

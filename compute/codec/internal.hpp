@@ -74,6 +74,8 @@ class FullDepthRows {
  public:
   FullDepthRows(const ImageView& view, std::uint32_t levels);
   const std::byte* row(std::uint32_t y);
+  /// Writes the row to `to`; for several threads at once.
+  void copy_row(std::uint32_t y, std::byte* to) const;
 
  private:
   const ImageView& view_;
@@ -97,9 +99,10 @@ Result<std::size_t> encode(const Image& image, FileFormat format, std::span<std:
 
 namespace png {
 Result<FileInfo> probe(Bytes file, const Limits& limits);
-Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits);
+Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
+                    Arena& arena);
 std::size_t encoded_bytes_max(const Image& image);
-Result<std::size_t> encode(const Image& image, std::span<std::byte> out);
+Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& arena);
 Metadata metadata(Bytes file);
 }  // namespace png
 

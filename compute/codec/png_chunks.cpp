@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute/codec/png_chunks.hpp"
 
-#include <zlib.h>
+#include <isa-l/crc.h>
 
 namespace histod::compute::codec::png {
 namespace {
@@ -13,11 +13,6 @@ constexpr std::size_t k_chunks_max = 1'000'000;
 
 bool is_type(std::string_view type) {
   return std::all_of(type.begin(), type.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
-}
-
-bool crc_right(Bytes type_and_data, std::uint32_t expected) {
-  const auto* bytes = reinterpret_cast<const Bytef*>(type_and_data.data());
-  return crc32_z(0, bytes, type_and_data.size()) == expected;
 }
 
 unsigned samples_per_pixel(unsigned color_type) {
@@ -74,7 +69,7 @@ Result<void> take_ancillary(Walk& walk, const Chunk& chunk, std::uint32_t crc) {
   if (chunk.type == "acTL" || chunk.type == "fcTL" || chunk.type == "fdAT")
     return fail(Errc::unsupported_feature, "the PNG is an animation");
   const Bytes type_and_data(chunk.data.data() - 4, chunk.data.size() + 4);
-  if (!crc_right(type_and_data, crc)) return fail(Errc::corrupt, "the checksum of a PNG chunk is wrong");
+  if (chunk_crc(0, type_and_data) != crc) return fail(Errc::corrupt, "the checksum of a PNG chunk is wrong");
   if (chunk.type == "tRNS") {
     if (walk.header.color_type == 4 || walk.header.color_type == 6)
       return fail(Errc::corrupt, "the PNG has an alpha channel and a tRNS chunk");
@@ -103,6 +98,10 @@ Result<void> take_chunk(Walk& walk, const Chunk& chunk, std::uint32_t crc) {
 }
 
 }  // namespace
+
+std::uint32_t chunk_crc(std::uint32_t crc, Bytes bytes) {
+  return crc32_gzip_refl(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
 
 PixelFormat Header::pixel_format() const {
   const bool alpha = transparency || color_type == 4 || color_type == 6;

@@ -27,7 +27,10 @@ struct Header {
   PixelFormat pixel_format() const;
 };
 
-/// Walks all chunks of the file and checks how they lie. Does not look at the CRCs of critical chunks: libpng does.
+/// The checksum of a chunk covers its type and its data: begin with 0, go on with what came of it.
+std::uint32_t chunk_crc(std::uint32_t crc, Bytes bytes);
+
+/// Walks all chunks of the file and checks how they lie. Does not look at the CRCs of critical chunks: decode() does.
 Result<Header> read_chunks(Bytes file);
 
 }  // namespace histod::compute::codec::png

@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <string>
 
+#include <png.h>
+
+#include "compute/codec/guarded.hpp"
 #include "compute/codec/png_chunks.hpp"
-#include "compute/codec/png_library.hpp"
+#include "compute/codec/png_pixels.hpp"
 
 namespace histod::compute::codec::png {
+namespace {
 
-void on_error(png_structp png, png_const_charp message) {
+/// What libpng's callbacks see. Its text is fixed in size: an error callback must not allocate and jump.
+struct LibraryState {
+  std::jmp_buf jump;
+  std::array<char, 96> message{};
+  Bytes input;  ///< what is not read yet
+  bool input_ended = false;
+};
+
+[[noreturn]] void on_error(png_structp png, png_const_charp message) {
   auto* state = static_cast<LibraryState*>(png_get_error_ptr(png));
   const std::string_view text(message);
   std::copy_n(text.begin(), std::min(text.size(), state->message.size() - 1), state->message.begin());
@@ -14,8 +27,6 @@ void on_error(png_structp png, png_const_charp message) {
 }
 
 void on_warning(png_structp, png_const_charp) {}
-
-namespace {
 
 void read_input(png_structp png, png_bytep to, std::size_t bytes) {
   auto* state = static_cast<LibraryState*>(png_get_io_ptr(png));
@@ -57,6 +68,22 @@ std::unexpected<Error> library_failure(const LibraryState& state) {
   return fail(code, std::string("libpng: ") + state.message.data());
 }
 
+Result<void> decode_with_library(Bytes file, const ImageView& page, const Limits& limits) {
+  LibraryState state;
+  state.input = file;
+  std::vector<png_bytep> rows(page.height);
+  for (std::uint32_t y = 0; y < page.height; ++y) rows[y] = reinterpret_cast<png_bytep>(page.row(y));
+  Reader reader;
+  const bool done = guarded(state.jump, [&] {
+    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
+    if (reader.png == nullptr) std::longjmp(state.jump, 1);
+    reader.info = png_create_info_struct(reader.png);
+    read_rows(reader, page, rows.data(), limits);
+  });
+  if (!done) return library_failure(state);
+  return {};
+}
+
 }  // namespace
 
 Result<FileInfo> probe(Bytes file, const Limits& limits) {
@@ -71,28 +98,21 @@ Result<FileInfo> probe(Bytes file, const Limits& limits) {
   for (const Chunk& chunk : header->ancillary) ancillary_bytes += chunk.data.size();
   if (auto done = check.add_ancillary(ancillary_bytes); !done) return std::unexpected(done.error());
   lay_out(info);
-  // zlib's two states, libpng's rows (current, previous, and the candidates of the filters), the row pointers, chunks.
+  // libpng's way: zlib's state, a few rows, the row pointers, chunks. PixelReader takes less.
   const std::size_t row_bytes = info.pages[0].width * std::size_t{8} + 64;
   info.scratch_bytes = (768u << 10) + 8 * row_bytes + header->height * sizeof(png_bytep) +
                        2 * sizeof(Chunk) * header->ancillary.size() + 3 * ancillary_bytes;
   return info;
 }
 
-Result<void> decode(Bytes file, const FileInfo&, std::span<const ImageView> pages, const Limits& limits) {
-  const ImageView& page = pages[0];
-  LibraryState state;
-  state.input = file;
-  std::vector<png_bytep> rows(page.height);
-  for (std::uint32_t y = 0; y < page.height; ++y) rows[y] = reinterpret_cast<png_bytep>(page.row(y));
-  Reader reader;
-  const bool done = guarded(state.jump, [&] {
-    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
-    if (reader.png == nullptr) std::longjmp(state.jump, 1);
-    reader.info = png_create_info_struct(reader.png);
-    read_rows(reader, page, rows.data(), limits);
-  });
-  if (!done) return library_failure(state);
-  return {};
+Result<void> decode(Bytes file, const FileInfo&, std::span<const ImageView> pages, const Limits& limits, Arena& arena) {
+  const auto header = read_chunks(file);
+  if (!header) return std::unexpected(header.error());
+  const bool plain = !header->interlaced && !header->transparency && header->color_type != 3 && header->depth_bits >= 8;
+  if (!plain) return decode_with_library(file, pages[0], limits);
+  PixelReader reader(pages[0], arena);
+  if (auto done = reader.feed(file); !done) return done;
+  return reader.finish();
 }
 
 }  // namespace histod::compute::codec::png
