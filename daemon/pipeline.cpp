@@ -114,7 +114,7 @@ compute::Result<void> Pipeline::Task::probe_file() {
   scratch_bytes = result.input.scratch_bytes;
   if (options.histogram_only) return {};
   if (auto fits = codec::check_encodable(result.input, planned.pages, result.format); !fits) return fits;
-  output_bytes = codec::encoded_bytes_max(planned, {result.format, options.quality});
+  output_bytes = codec::encoded_bytes_max(planned, {result.format, options.quality, options.png_small});
   return {};
 }
 
@@ -210,7 +210,7 @@ compute::Result<void> Pipeline::Task::write_result(const codec::Image& image) {
     result.bytes = file;
     return {};
   }
-  auto size = codec::encode(image, {result.format, options.quality}, result.lease.bytes(), *arena);
+  auto size = codec::encode(image, {result.format, options.quality, options.png_small}, result.lease.bytes(), *arena);
   if (!size) return std::unexpected(std::move(size.error()));
   result.bytes = result.lease.bytes().first(*size);
   return {};

@@ -24,6 +24,7 @@ struct ImageOptions {
   compute::EqualizeOptions equalize;
   std::optional<compute::codec::FileFormat> format;  ///< of the result; empty: as the input
   std::optional<int> quality;
+  bool png_small = false;
   std::optional<double> nodata;  ///< replaces the file's own
   bool nodata_none = false;      ///< ignores the file's own
   bool histogram_only = false;   ///< no result image

@@ -96,7 +96,7 @@ Result<void> check_encodable(const FileInfo& info, std::span<const ImageView> pa
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options) {
   switch (options.format) {
     case FileFormat::png:
-      return png::encoded_bytes_max(image);
+      return png::encoded_bytes_max(image, options);
     case FileFormat::jpeg:
       return jpeg::encoded_bytes_max(image, options);
     case FileFormat::tiff:
@@ -114,7 +114,7 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
                 100);
   switch (options.format) {
     case FileFormat::png:
-      return png::encode(image, out, arena);
+      return png::encode(image, options, out, arena);
     case FileFormat::jpeg:
       return jpeg::encode(image, options, out);
     case FileFormat::tiff:

@@ -95,6 +95,7 @@ struct EncodeOptions {
   FileFormat format = FileFormat::png;
   /// JPEG, 1..100; empty: the input's own quantization tables when it is a JPEG, else 90.
   std::optional<int> quality;
+  bool png_small = false;  ///< PNG: as small as can be rather than at once
 };
 
 /// Whether `format` can hold what `pages` are (JPEG: 8 bit, gray or RGB, no alpha, one page; PNG and netpbm: one page;

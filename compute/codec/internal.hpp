@@ -101,8 +101,8 @@ namespace png {
 Result<FileInfo> probe(Bytes file, const Limits& limits);
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
                     Arena& arena);
-std::size_t encoded_bytes_max(const Image& image);
-Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& arena);
+std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena);
 Metadata metadata(Bytes file);
 }  // namespace png
 

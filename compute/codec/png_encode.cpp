@@ -8,12 +8,14 @@
 #include "compute/codec/png_deflate.hpp"
 #include "compute/codec/png_filter.hpp"
 #include "compute/codec/png_metadata.hpp"
+#include "compute/codec/png_small.hpp"
 
 namespace histod::compute::codec::png {
 namespace {
 
 constexpr std::size_t k_band_bytes = 512u << 10;  ///< more than enough to pay for a task; a photograph has many
 constexpr std::size_t k_band_rows_min = 16;       ///< of very wide images: the two lines beside them stay small
+constexpr std::size_t k_small_workers = 8;        ///< each has a workspace in the output's memory
 constexpr std::size_t k_head_bytes = 8;           ///< of a chunk: length and type
 constexpr std::size_t k_crc_bytes = 4;
 constexpr std::size_t k_zlib_bytes = 2;
@@ -36,7 +38,7 @@ void put_chunk(Output& out, std::string_view type, Bytes data) {
 /// slot's beginning, over them, which deflate_rows() allows for a lead; there, before, the two lines that are being
 /// filtered have their place. So nothing else is allocated.
 struct Bands {
-  explicit Bands(const ImageView& page)
+  Bands(const ImageView& page, bool small)
       : height(page.height),
         line_bytes(page.row_bytes()),
         rows(std::min<std::size_t>(height, std::max(k_band_rows_min, k_band_bytes / (line_bytes + 1)))),
@@ -44,7 +46,11 @@ struct Bands {
         raw_bytes(rows * (line_bytes + 1)),
         slot_bytes(k_head_bytes + k_zlib_bytes +
                    std::max(deflate_lead_bytes(raw_bytes), 2 * (k_bytes_per_pixel_max + line_bytes)) + raw_bytes +
-                   k_crc_bytes) {}
+                   k_crc_bytes),
+        workers(small ? std::min(count, k_small_workers) : count),
+        workspace_bytes(small ? small_workspace_bytes(raw_bytes) : 0) {}
+
+  std::size_t memory_bytes() const { return count * slot_bytes + workers * workspace_bytes; }
 
   std::size_t height;
   std::size_t line_bytes;
@@ -52,6 +58,8 @@ struct Bands {
   std::size_t count;
   std::size_t raw_bytes;
   std::size_t slot_bytes;
+  std::size_t workers;          ///< each makes every workers-th band
+  std::size_t workspace_bytes;  ///< of each worker, behind the slots: what zlib needs
 };
 
 struct Band {
@@ -79,9 +87,9 @@ void filter_rows(const ImageView& page, const FullDepthRows& rows, std::size_t f
   }
 }
 
-/// Makes one band's IDAT chunk at the beginning of its slot.
+/// Makes one band's IDAT chunk at the beginning of its slot; with a workspace, the smaller one of two.
 Band encode_band(const ImageView& page, const FullDepthRows& rows, const Bands& bands, std::size_t index,
-                 std::span<std::byte> slot) {
+                 std::span<std::byte> slot, std::span<std::byte> workspace) {
   const std::size_t first = index * bands.rows;
   const bool last = index + 1 == bands.count;
   Band band;
@@ -94,7 +102,12 @@ Band encode_band(const ImageView& page, const FullDepthRows& rows, const Bands& 
     store(slot, k_head_bytes, std::uint16_t{0x7801}, std::endian::big);  // zlib: 32 KiB window, fastest
     at += k_zlib_bytes;
   }
+  const Bytes small = workspace.empty() ? Bytes() : deflate_small(raw, last, workspace);
   const std::byte* end = deflate_rows(raw, last, at);
+  if (!small.empty() && at + small.size() < end) {
+    std::memcpy(at, small.data(), small.size());
+    end = at + small.size();
+  }
   const std::size_t data_bytes = static_cast<std::size_t>(end - slot.data()) - k_head_bytes;
   store(slot, 0, static_cast<std::uint32_t>(data_bytes), std::endian::big);
   std::memcpy(slot.data() + 4, "IDAT", 4);
@@ -104,13 +117,15 @@ Band encode_band(const ImageView& page, const FullDepthRows& rows, const Bands& 
 }
 
 /// The pixels as IDAT chunks: one for each band, and one for the checksum of them all.
-void put_pixels(const ImageView& page, const FullDepthRows& rows, Output& out, Arena& arena) {
-  const Bands bands(page);
-  const std::span<std::byte> slots = out.rest();
+void put_pixels(const ImageView& page, const FullDepthRows& rows, const Bands& bands, Output& out, Arena& arena) {
+  const std::span<std::byte> slots = out.rest().first(bands.memory_bytes());
+  const std::span<std::byte> workspaces = slots.subspan(bands.count * bands.slot_bytes);
   std::vector<Band> made(bands.count);
-  arena.parallel_for(bands.count, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
-      made[i] = encode_band(page, rows, bands, i, slots.subspan(i * bands.slot_bytes, bands.slot_bytes));
+  arena.parallel_for(bands.workers, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t worker = begin; worker < end; ++worker)
+      for (std::size_t i = worker; i < bands.count; i += bands.workers)
+        made[i] = encode_band(page, rows, bands, i, slots.subspan(i * bands.slot_bytes, bands.slot_bytes),
+                              workspaces.subspan(worker * bands.workspace_bytes, bands.workspace_bytes));
   });
   uLong adler = 1;
   for (std::size_t i = 0; i < bands.count; ++i) {
@@ -141,17 +156,17 @@ void put_chunks(Output& out, std::span<const OwnedChunk> chunks, bool after_pixe
 
 }  // namespace
 
-std::size_t encoded_bytes_max(const Image& image) {
+std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options) {
   const ImageView& page = image.pages[main_page(image.info)];
-  const Bands bands(page);
-  std::size_t bytes = k_signature.size() + chunk_bytes(k_ihdr_bytes) + bands.count * bands.slot_bytes +
+  const Bands bands(page, options.png_small);
+  std::size_t bytes = k_signature.size() + chunk_bytes(k_ihdr_bytes) + bands.memory_bytes() +
                       chunk_bytes(k_adler_bytes) + chunk_bytes(0);
   for (const OwnedChunk& chunk : output_chunks(image, page.format)) bytes += chunk_bytes(chunk.data().size());
   return bytes;
 }
 
-Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& arena) {
-  if (out.size() < encoded_bytes_max(image)) return output_full(out.size());
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
+  if (out.size() < png::encoded_bytes_max(image, options)) return output_full(out.size());
   const std::size_t main = main_page(image.info);
   const ImageView& page = image.pages[main];
   const std::vector<OwnedChunk> chunks = output_chunks(image, page.format);
@@ -159,7 +174,7 @@ Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& 
   Output output(out);
   put_header(page, output);
   put_chunks(output, chunks, false);
-  put_pixels(page, rows, output, arena);
+  put_pixels(page, rows, Bands(page, options.png_small), output, arena);
   put_chunks(output, chunks, true);
   put_chunk(output, "IEND", {});
   assert(!output.full());

@@ -17,8 +17,8 @@ namespace codec = compute::codec;
 namespace {
 
 constexpr std::size_t k_names_max = 32;
-constexpr std::array<std::string_view, 10> k_image_names{"method", "rule",  "color", "clip",   "tiles",
-                                                         "nodata", "range", "pages", "format", "quality"};
+constexpr std::array<std::string_view, 11> k_image_names{"method", "rule",  "color",  "clip",    "tiles", "nodata",
+                                                         "range",  "pages", "format", "quality", "png"};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -103,6 +103,12 @@ Outcome set_pages(const std::string& text, compute::EqualizeOptions& out) {
   return {};
 }
 
+Outcome set_png(const std::string& text, ImageOptions& out) {
+  if (text != "fast" && text != "small") return refuse("png", "fast or small");
+  out.png_small = text == "small";
+  return {};
+}
+
 Outcome set_option(const std::string& name, const std::string& text, ImageOptions& out) {
   compute::EqualizeOptions& e = out.equalize;
   if (name == "method") return set_named(name, text, "global or clahe", compute::method_from_name, e.method);
@@ -116,6 +122,7 @@ Outcome set_option(const std::string& name, const std::string& text, ImageOption
   if (name == "nodata") return set_nodata(text, out);
   if (name == "clip") return set_clip(text, e);
   if (name == "pages") return set_pages(text, e);
+  if (name == "png") return set_png(text, out);
   const auto quality = number_option("quality", text, 1, 100);
   if (!quality) return std::unexpected(quality.error());
   out.quality = static_cast<int>(*quality);
@@ -235,6 +242,8 @@ std::expected<ImageOptions, Problem> image_options(const Query& query, std::init
     return std::unexpected(bad_option("clip and tiles belong to method=clahe"));
   if (out.quality && out.format && *out.format != codec::FileFormat::jpeg)
     return std::unexpected(bad_option("quality belongs to format=jpeg"));
+  if (query.contains("png") && out.format && *out.format != codec::FileFormat::png)
+    return std::unexpected(bad_option("png belongs to format=png"));
   return out;
 }
 

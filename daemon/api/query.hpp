@@ -21,8 +21,8 @@ std::expected<Query, Problem> parse_query(std::string_view query);
 /// Nothing for a bad escape.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
 
-/// The options of an image, by name: method, rule, color, clip, tiles, nodata, range, pages, format, quality. `also`
-/// lists further names that the resource takes; any other name is a problem that says which there are.
+/// The options of an image, by name: method, rule, color, clip, tiles, nodata, range, pages, format, quality,
+/// png. `also` lists further names that the resource takes; any other name is a problem that says which there are.
 std::expected<ImageOptions, Problem> image_options(const Query& query,
                                                    std::initializer_list<std::string_view> also = {});
 

@@ -81,7 +81,7 @@ TEST(ImageOptions, AreTheDefaultsWithoutAQuery) {
   EXPECT_EQ(options.equalize.tiles_x, 8u);
   EXPECT_EQ(options.equalize.tiles_y, 8u);
   EXPECT_FALSE(options.format || options.quality || options.nodata);
-  EXPECT_FALSE(options.nodata_none || options.histogram_only);
+  EXPECT_FALSE(options.nodata_none || options.histogram_only || options.png_small);
 }
 
 TEST(ImageOptions, TakeEveryNamedValue) {
@@ -118,6 +118,9 @@ TEST(ImageOptions, TakeNumbersUpToTheirBounds) {
   EXPECT_EQ(options_of("method=clahe&tiles=7").equalize.tiles_y, 7u);
   EXPECT_EQ(options_of("quality=1").quality, 1);
   EXPECT_EQ(options_of("format=jpeg&quality=100").quality, 100);
+  EXPECT_TRUE(options_of("png=small").png_small);
+  EXPECT_TRUE(options_of("png=small&format=png").png_small);
+  EXPECT_FALSE(options_of("png=fast").png_small);
   EXPECT_EQ(options_of("range=full").equalize.range, compute::RangeMode::full);
   EXPECT_EQ(options_of("range=auto").equalize.range, compute::RangeMode::automatic);
   EXPECT_EQ(options_of("range=2").equalize.range_levels, 2u);
@@ -148,6 +151,9 @@ TEST(ImageOptions, RefuseWhatIsOutOfBoundsOrNoNumberAndSayWhatTheyTake) {
                             "method=clahe&tiles=8X8",
                             "method=clahe&tiles=-8",
                             "method=clahe&tiles=4294967304",
+                            "png=",
+                            "png=Small",
+                            "png=9",
                             "quality=0",
                             "quality=101",
                             "quality=50.5",
@@ -183,7 +189,8 @@ TEST(ImageOptions, RefuseUnknownNamesAndSayWhichThereAre) {
   for (const char* query : {"rules=exact", "Rule=exact", "=exact", "bins=16", "limit=3"}) {
     const Problem problem = refusal_of(query);
     EXPECT_EQ(problem.code, "bad-option") << query;
-    EXPECT_THAT(problem.detail, HasSubstr("method, rule, color, clip, tiles, nodata, range, pages, format, quality"));
+    EXPECT_THAT(problem.detail,
+                HasSubstr("method, rule, color, clip, tiles, nodata, range, pages, format, quality, png"));
   }
   const auto also = image_options({{"bins", "16"}, {"rule", "exact"}}, {"bins"});
   ASSERT_TRUE(also) << "a name that the resource takes itself";
@@ -194,6 +201,7 @@ TEST(ImageOptions, RefuseOptionsThatSayNothingTogether) {
   EXPECT_THAT(refusal_of("clip=3").detail, HasSubstr("method=clahe"));
   EXPECT_THAT(refusal_of("method=global&tiles=4").detail, HasSubstr("method=clahe"));
   EXPECT_THAT(refusal_of("format=png&quality=80").detail, HasSubstr("jpeg"));
+  EXPECT_THAT(refusal_of("format=tiff&png=small").detail, HasSubstr("format=png"));
 }
 
 TEST(NumberOption, IsAWholeNumberWithinItsBounds) {

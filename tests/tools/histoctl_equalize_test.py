@@ -35,6 +35,11 @@ class EqualizeTest(HistoctlTest):
                          {"method": "clahe", "rule": "exact", "color": "lab", "clip": "3.5", "tiles": "16x4",
                           "nodata": "-9999.5", "range": "4096", "pages": "stack", "format": "jpeg", "quality": "77"})
 
+    def test_a_small_png_is_asked_for_by_name(self):
+        self.image("a.pgm")
+        self.run_ctl("equalize", "a.pgm", "-o", "b.png", "--format", "png", "--png", "small")
+        self.assertEqual(self.server.log[0].query, {"format": "png", "png": "small"})
+
     def test_many_files_in_parallel(self):
         inputs = [self.image(f"in{i}.pgm", pgm(seed=i)) for i in range(40)]
         self.run_ctl("equalize", *inputs, "-o", "out", "-j", "8")

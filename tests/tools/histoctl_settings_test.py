@@ -27,6 +27,7 @@ class UsageTest(HistoctlTest):
             (["equalize", "a", "--clip", "3"], "--clip: only with --method clahe"),
             (["histogram", "a", "--method", "global", "--tiles", "4"], "--tiles: only with --method clahe"),
             (["equalize", "a", "--format", "png", "--quality", "80"], "--quality: only with --format jpeg"),
+            (["equalize", "a", "--format", "tiff", "--png", "small"], "--png: only with --format png"),
             (["histogram"], "no input"),
             (["status", "more"], "takes no operands"),
             (["jobs"], "say list, show, get or cancel"),
@@ -43,11 +44,11 @@ class UsageTest(HistoctlTest):
         self.assertEqual(self.server.log, [])
 
     def test_bounds(self):
-        bad = {"--quality": ["0", "101", "x", "7.5", "", "-1"], "--clip": ["-0.1", "1000.1", "nan", "two"],
+        bad = {"--quality": ["0", "101", "x", "7.5", "", "-1"], "--png": ["9", ""], "--clip": ["-0.1", "1000.1", "nan", "two"],
                "--tiles": ["0", "257", "8x", "x8", "8x0", "8x8x8", "8*8"], "--range": ["1", "65537", "half"],
                "--nodata": ["nothing", "inf", "1e999", ""], "--parallel": ["0", "65"], "--timeout": ["0"],
                "--retries": ["101"], "--pages": ["all"], "--format": ["gif", "PNG"], "--method": [""]}
-        good = {"--quality": ["1", "100"], "--clip": ["0", "1000", "2.5", "1e2"], "--tiles": ["1", "256", "1x256"],
+        good = {"--quality": ["1", "100"], "--png": ["fast", "small"], "--clip": ["0", "1000", "2.5", "1e2"], "--tiles": ["1", "256", "1x256"],
                 "--range": ["2", "65536", "auto", "full"], "--nodata": ["none", "-3", "1e-3", "0"]}
         self.image("in.pgm")
         for name, values in bad.items():

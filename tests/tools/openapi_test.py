@@ -155,10 +155,10 @@ class OpenApiTest(unittest.TestCase):
                 "color": ["luma", "ycrcb", "lab", "channels", "gray"], "clip": ["0", "1000", "2.5"],
                 "tiles": ["8", "8x8", "256x1"], "nodata": ["none", "-1.5"], "range": ["full", "auto", "2", "65536"],
                 "pages": ["each", "stack"], "format": ["png", "jpeg", "tiff", "pgm", "ppm", "pam"], "quality": ["1", "100"],
-                "bins": ["65536"]}
+                "png": ["fast", "small"], "bins": ["65536"]}
         bad = {"method": ["local"], "rule": ["OPENCV"], "color": ["rgb"], "clip": ["-1", "1001"], "tiles": ["8x", "axb"],
                "nodata": ["nothing"], "range": ["1", "65537", "half"], "pages": ["all"], "format": ["gif"],
-               "quality": ["0", "101", "9.5"], "bins": ["0"]}
+               "quality": ["0", "101", "9.5"], "png": ["9"], "bins": ["0"]}
         for name in options:
             if name == "id":
                 continue

@@ -117,6 +117,7 @@ constexpr OptionSpec k_equalize[] = {
      "file format of the results (default: as the input)"},
     {"quality", 0, Value::text, "N", "", "JPEG quality, 1 to 100 (default: the input's own tables)", is_whole<1, 100>,
      "a whole number from 1 to 100"},
+    {"png", 0, Value::choice, "HOW", "fast|small", "write PNG files at once (default), or as small as can be"},
     {"async", 0, Value::none, "", "", "go by stored jobs, which survive a restart of the server"},
     {"no-wait", 0, Value::none, "", "", "store the jobs, print their ids, and do not wait (implies --async)"},
 };

@@ -10,8 +10,8 @@
 namespace histod::ctl {
 
 std::string image_query(const Arguments& arguments) {
-  constexpr std::array<std::string_view, 11> k_names = {"method", "rule",  "color",  "clip",    "tiles", "nodata",
-                                                        "range",  "pages", "format", "quality", "bins"};
+  constexpr std::array<std::string_view, 12> k_names = {"method", "rule",  "color",  "clip",    "tiles", "nodata",
+                                                        "range",  "pages", "format", "quality", "png",   "bins"};
   std::string query;
   for (const std::string_view name : k_names) {
     if (!arguments.has(name)) continue;
@@ -27,6 +27,8 @@ Result<void> check_image_options(const Arguments& arguments) {
   }
   const std::string format = arguments.get("format", "jpeg");
   if (arguments.has("quality") && format != "jpeg") return fail(Exit::usage, "--quality: only with --format jpeg");
+  if (arguments.has("png") && arguments.get("format", "png") != "png")
+    return fail(Exit::usage, "--png: only with --format png");
   return {};
 }
 

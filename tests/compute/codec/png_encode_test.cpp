@@ -20,8 +20,8 @@ FileBytes file_of(const Raster& raster) {
   return png_file(raster, {.color_type = color_type_of(raster.channels), .bits = static_cast<int>(raster.depth_bits)});
 }
 
-FileBytes encoded_in(compute::Arena& arena, CodecRun& run) {
-  const codec::EncodeOptions options{.format = FileFormat::png, .quality = {}};
+FileBytes encoded_in(compute::Arena& arena, CodecRun& run, bool small = false) {
+  const codec::EncodeOptions options{.format = FileFormat::png, .quality = {}, .png_small = small};
   FileBytes out(codec::encoded_bytes_max(run.image(), options));
   const auto length = codec::encode(run.image(), options, out, arena);
   EXPECT_TRUE(length.has_value());
@@ -170,6 +170,55 @@ TEST(PngEncode, stays_near_the_size_of_libpngs_own) {
     ASSERT_TRUE(run.decoded());
     EXPECT_LE(run.encoded().size(), own.size() * 105 / 100);
   }
+}
+
+/// A page of text, say: the same shapes again and again, at no fixed distance.
+Raster page_of_shapes(unsigned channels) {
+  std::mt19937 random(9);
+  const Raster shapes = make_noise(12, 12, channels, 8, 3);
+  Raster page{1100, 1000, channels, 8, {}};
+  page.samples.resize(std::size_t{page.width} * page.height * channels, 250);
+  for (std::uint32_t top = 0; top + 12 < page.height; top += 14)
+    for (std::uint32_t left = 0; left + 12 < page.width; left += 12 + static_cast<std::uint32_t>(random() % 40))
+      for (std::uint32_t y = 0; y < 12; ++y)
+        std::copy_n(shapes.samples.begin() + static_cast<std::ptrdiff_t>(y * 12 * channels), 12 * channels,
+                    page.samples.begin() + static_cast<std::ptrdiff_t>(((top + y) * page.width + left) * channels));
+  return page;
+}
+
+TEST(PngSmall, is_smaller_where_shapes_repeat_and_read_by_libpng) {
+  for (const unsigned channels : {1u, 3u}) {
+    const Raster raster = page_of_shapes(channels);
+    CodecRun run(file_of(raster));
+    ASSERT_TRUE(run.decoded());
+    const FileBytes small = encoded_in(test_arena(), run, true);
+    EXPECT_EQ(read_png(small), raster);
+    EXPECT_LT(small.size(), encoded_in(test_arena(), run).size() * 9 / 10);
+  }
+}
+
+TEST(PngSmall, is_never_larger) {
+  for (const Raster& raster : {make_noise(1, 1, 1, 8), make_noise(900, 700, 3, 8), make_raster(900, 700, 1, 16),
+                               make_raster(64, 64, 4, 8), make_raster(20'000, 33, 2, 8)}) {
+    CodecRun run(file_of(raster));
+    ASSERT_TRUE(run.decoded());
+    const FileBytes small = encoded_in(test_arena(), run, true);
+    EXPECT_EQ(read_png(small), raster);
+    EXPECT_LE(small.size(), encoded_in(test_arena(), run).size());
+  }
+}
+
+TEST(PngSmall, bytes_do_not_depend_on_threads) {
+  compute::Arena two({.cpus = {}, .threads = 2});
+  compute::Arena eleven({.cpus = {}, .threads = 11});
+  Raster raster = make_raster(1024, 6000, 1, 8);  // more bands than workspaces
+  for (auto& sample : raster.samples) sample = static_cast<std::uint16_t>(sample / 16 * 16);
+  CodecRun run(file_of(raster));
+  ASSERT_TRUE(run.decoded());
+  const FileBytes expected = encoded_in(test_arena(), run, true);
+  EXPECT_EQ(encoded_in(two, run, true), expected);
+  EXPECT_EQ(encoded_in(eleven, run, true), expected);
+  EXPECT_EQ(read_png(expected), raster);
 }
 
 TEST(PngEncode, declared_levels_are_stretched_in_every_band) {
