@@ -8,6 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "tests/compute/codec/codec_run.hpp"
 
@@ -156,6 +157,24 @@ TEST(Tools, exiftool_sees_the_same_metadata_before_and_after) {
     if (!expected) GTEST_SKIP() << "exiftool is not installed";
     EXPECT_NE(expected->find("Orientation"), std::string::npos) << name << *expected;
     EXPECT_EQ(TemporaryFile(run.encoded(), name).told(tool), expected) << name;
+  }
+}
+
+/// Pillow has a PNG reader of its own, which shares only zlib with libpng.
+TEST(Tools, pillow_reads_the_same_pixels_of_a_png) {
+  const std::string tool = HISTOD_TEST_PYTHON
+      " -c 'import sys, zlib; from PIL import Image; image = Image.open(sys.argv[1]); "
+      "print(image.mode, image.width, image.height, zlib.crc32(image.tobytes()))'";
+  const std::pair<unsigned, const char*> kinds[] = {{1, "L"}, {2, "LA"}, {3, "RGB"}, {4, "RGBA"}};
+  for (const auto& [channels, mode] : kinds) {
+    const Raster raster = make_raster(700, 900, channels, 8);
+    const int color_type = channels == 1 ? 0 : channels == 2 ? 4 : channels == 3 ? 2 : 6;
+    CodecRun run(png_file(raster, {.color_type = color_type}));
+    ASSERT_TRUE(run.decoded());
+    std::vector<Bytef> samples(raster.samples.begin(), raster.samples.end());
+    const uLong crc = crc32(0, samples.data(), static_cast<uInt>(samples.size()));
+    const auto told = TemporaryFile(run.encoded(), "a.png").told(tool);
+    EXPECT_EQ(told, std::string(mode) + " 700 900 " + std::to_string(crc) + "\n");
   }
 }
 
