@@ -116,7 +116,7 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
     case FileFormat::png:
       return png::encode(image, options, out, arena);
     case FileFormat::jpeg:
-      return jpeg::encode(image, options, out);
+      return jpeg::encode(image, options, out, arena);
     case FileFormat::tiff:
       return tiff::encode(image, out);
     default:

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "compute/codec/jpeg_bands.hpp"
 #include "compute/codec/jpeg_size.hpp"
 
 namespace histod::compute::codec::jpeg {
@@ -60,9 +61,9 @@ void keep_coding(jpeg_compress_struct& compress, const jpeg_decompress_struct& s
   }
 }
 
-void write_rows(jpeg_compress_struct& compress, FullDepthRows& rows) {
+void write_rows(jpeg_compress_struct& compress, FullDepthRows& rows, std::uint32_t first) {
   while (compress.next_scanline < compress.image_height) {
-    const std::byte* row = rows.row(compress.next_scanline);
+    const std::byte* row = rows.row(first + compress.next_scanline);
     JSAMPROW pointer = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(row));
     jpeg_write_scanlines(&compress, &pointer, 1);
   }
@@ -78,42 +79,136 @@ void set_density(jpeg_compress_struct& compress, const std::optional<Resolution>
   compress.Y_density = dots(resolution->y_per_meter);
 }
 
-Result<std::size_t> encode_pixels(const Image& image, const EncodeOptions& options, std::span<std::byte> out) {
-  const std::size_t main = main_page(image.info);
-  const ImageView& page = image.pages[main];
-  const bool from_jpeg = image.info.format == FileFormat::jpeg;
-  const std::vector<OwnedSegment> segments = output_segments(image, page.format);
-  const auto resolution = from_jpeg ? std::nullopt : carried_metadata(image, page.format.colors).resolution;
-  FullDepthRows rows(page, image.info.pages[main].levels);
+/// What all bands of an image have in common.
+struct Pixels {
+  const Image& image;
+  const ImageView& page;
+  const EncodeOptions& options;
+  std::vector<OwnedSegment> segments;
+  std::optional<Resolution> resolution;
+  const jpeg_decompress_struct* source = nullptr;  ///< the input, when it is a JPEG
+
+  Pixels(const Image& from, const EncodeOptions& how)
+      : image(from), page(from.pages[main_page(from.info)]), options(how) {
+    segments = output_segments(image, page.format);
+    if (image.info.format != FileFormat::jpeg) resolution = carried_metadata(image, page.format.colors).resolution;
+  }
+};
+
+void set_parameters(jpeg_compress_struct& compress, const Pixels& pixels, std::uint32_t rows) {
+  compress.image_width = pixels.page.width;
+  compress.image_height = rows;
+  compress.input_components = pixels.page.format.colors;
+  compress.in_color_space = pixels.page.format.colors == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&compress);
+  jpeg_set_quality(&compress, pixels.options.quality.value_or(k_default_quality), TRUE);
+  compress.dct_method = JDCT_ISLOW;
+  set_density(compress, pixels.resolution);
+  if (pixels.source != nullptr) {
+    if (pixels.page.format.colors == 3 && pixels.source->jpeg_color_space == JCS_RGB)
+      jpeg_set_colorspace(&compress, JCS_RGB);
+    if (!pixels.options.quality) keep_coding(compress, *pixels.source);
+    compress.write_JFIF_header = compress.write_Adobe_marker = FALSE;
+  }
+  one_scan_each(compress);
+}
+
+/// One scan for all components is what can be cut.
+Cut cut_of(const jpeg_compress_struct& compress) {
+  if (compress.num_scans > 0) return {.rows = compress.image_height};
+  unsigned h = 1;
+  unsigned v = 1;
+  for (int i = 0; i < compress.num_components && compress.num_components > 1; ++i) {
+    h = std::max(h, static_cast<unsigned>(compress.comp_info[i].h_samp_factor));
+    v = std::max(v, static_cast<unsigned>(compress.comp_info[i].v_samp_factor));
+  }
+  return cut_into_bands(compress.image_width, compress.image_height, 8 * h, 8 * v);
+}
+
+/// A whole file of the band that begins at row `first`. Of all but the first only the data are wanted: no segments.
+Result<std::size_t> encode_band(const Pixels& pixels, const Cut& cut, std::uint32_t first, std::span<std::byte> out) {
+  FullDepthRows rows(pixels.page, pixels.image.info.pages[main_page(pixels.image.info)].levels);
   LibraryState state;
-  Decompressor source;
   Compressor compressor;
   Destination destination;
   const bool done = guarded(state.jump, [&] {
-    if (from_jpeg) open(source.object, state, image.file);
     jpeg_compress_struct& compress = compressor.object;
     open(compress, state, destination, out);
-    compress.image_width = page.width;
-    compress.image_height = page.height;
-    compress.input_components = page.format.colors;
-    compress.in_color_space = page.format.colors == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(&compress);
-    jpeg_set_quality(&compress, options.quality.value_or(k_default_quality), TRUE);
-    compress.dct_method = JDCT_ISLOW;
-    if (from_jpeg && page.format.colors == 3 && source.object.jpeg_color_space == JCS_RGB)
-      jpeg_set_colorspace(&compress, JCS_RGB);
-    if (from_jpeg && !options.quality) keep_coding(compress, source.object);
-    one_scan_each(compress);
-    set_density(compress, resolution);
-    if (from_jpeg) compress.write_JFIF_header = compress.write_Adobe_marker = FALSE;
+    set_parameters(compress, pixels, std::min(cut.rows, pixels.page.height - first));
+    compress.restart_interval = cut.interval_mcus;
     jpeg_start_compress(&compress, TRUE);
-    write_segments(compress, segments);
-    write_rows(compress, rows);
+    if (first == 0) write_segments(compress, pixels.segments);
+    write_rows(compress, rows, first);
     jpeg_finish_compress(&compress);
   });
   if (!done && state.code == Errc::output_full) return output_full(out.size());
   if (!done) return state.failure();
   return destination.size();
+}
+
+/// The entropy-coded data of a file of one scan; its frame header is made to say `height`.
+Bytes scan_data(std::span<std::byte> file, std::uint32_t height) {
+  std::size_t at = 2;
+  for (;;) {
+    const unsigned marker = load_big<std::uint16_t>(file, at);
+    const std::size_t length = load_big<std::uint16_t>(file, at + 2);
+    if (marker == 0xFFC0 || marker == 0xFFC1)
+      store<std::uint16_t>(file, at + 5, static_cast<std::uint16_t>(height), std::endian::big);
+    at += 2 + length;
+    if (marker == 0xFFDA) return Bytes(file).subspan(at, file.size() - 2 - at);
+  }
+}
+
+/// Of the file that encode_band() writes; without segments.
+std::size_t band_bytes_max(const PixelFormat& format, std::uint32_t width, std::uint32_t rows) {
+  // 4:4:4 is the most; one more MCU of 32x32 in each direction is padding.
+  return 4096 + pixel_data_bytes_max((std::uint64_t{width} + 32) * (std::uint64_t{rows} + 32) * format.colors);
+}
+
+Result<std::size_t> encode_bands(const Pixels& pixels, const Cut& cut, std::span<std::byte> out, Arena& arena) {
+  const ImageView& page = pixels.page;
+  const std::size_t slot_bytes = band_bytes_max(page.format, page.width, cut.rows);
+  const std::size_t others_bytes = slot_bytes * (cut.bands - 1);
+  if (out.size() < others_bytes) return output_full(out.size());
+  const std::size_t first_bytes = out.size() - others_bytes;
+  std::vector<Bytes> parts(cut.bands);
+  std::vector<Result<void>> outcomes(cut.bands);
+  arena.parallel_for(cut.bands, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::span<std::byte> slot =
+          i == 0 ? out.first(first_bytes) : out.subspan(first_bytes + (i - 1) * slot_bytes, slot_bytes);
+      const auto size = encode_band(pixels, cut, static_cast<std::uint32_t>(i) * cut.rows, slot);
+      if (size)
+        parts[i] = scan_data(slot.first(*size), page.height);
+      else
+        outcomes[i] = std::unexpected(size.error());
+    }
+  });
+  for (Result<void>& outcome : outcomes)
+    if (!outcome) return std::unexpected(std::move(outcome.error()));
+  return join_bands(out, parts);
+}
+
+Result<std::size_t> encode_pixels(const Image& image, const EncodeOptions& options, std::span<std::byte> out,
+                                  Arena& arena) {
+  Pixels pixels(image, options);
+  LibraryState state;
+  Decompressor source;
+  Compressor model;
+  Destination nowhere;
+  Cut cut;
+  const bool done = guarded(state.jump, [&] {
+    if (image.info.format == FileFormat::jpeg) {
+      open(source.object, state, image.file);
+      pixels.source = &source.object;
+    }
+    open(model.object, state, nowhere, {});
+    set_parameters(model.object, pixels, pixels.page.height);
+    cut = cut_of(model.object);
+  });
+  if (!done) return state.failure();
+  if (cut.bands == 1) return encode_band(pixels, cut, 0, out);
+  return encode_bands(pixels, cut, out, arena);
 }
 
 }  // namespace
@@ -158,10 +253,11 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions&) {
   const ImageView& page = image.pages[main_page(image.info)];
   std::size_t bytes = 4096;
   for (const OwnedSegment& segment : output_segments(image, page.format)) bytes += 4 + segment.data().size();
-  // 4:4:4 is the most; one more MCU of 32x32 in each direction is padding.
-  const std::uint64_t width = std::uint64_t{page.width} + 32;
-  const std::uint64_t height = std::uint64_t{page.height} + 32;
-  if (!image.info.options.jpeg_luma_plane) return bytes + pixel_data_bytes_max(width * height * page.format.colors);
+  if (!image.info.options.jpeg_luma_plane) {
+    const std::uint32_t bands = band_count(page.width, page.height);
+    const std::uint32_t rows = bands == 1 ? page.height : band_rows(page.width);
+    return bytes + bands * band_bytes_max(page.format, page.width, rows);
+  }
   const auto header = read_markers(image.file);
   const std::uint64_t samples = header ? header->padded_samples() : 0;
   const std::uint64_t luma = luma_samples(page.width, page.height);
@@ -169,8 +265,8 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions&) {
   return bytes + pixel_data_bytes_max(luma) + copied_data_bytes_max(chroma, image.file.size()) + samples / 64 * 4;
 }
 
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out) {
-  if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out);
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
+  if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out, arena);
   if (options.quality)
     return fail(Errc::bad_option, "the luma plane of a JPEG can only be written with the quantization it has");
   return encode_luma(image, out);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute/codec/jpeg_size.hpp"
 
+#include "compute/codec/jpeg_bands.hpp"
+
 namespace histod::compute::codec::jpeg {
 namespace {
 
@@ -15,6 +17,12 @@ std::size_t row_buffers_bytes(const Header& header) {
 /// Arrays of coefficients for a whole image: 16 bits each, and a pointer for each row of blocks.
 std::size_t coefficient_bytes(std::uint64_t samples, std::uint32_t height) {
   return samples * 2 + std::size_t{height} * 32 + (64u << 10);
+}
+
+/// The compressors of bands, should they all be at work at once: tables, and a row of MCUs in some forms.
+std::size_t band_encoders_bytes(const Header& header) {
+  const std::size_t row_bytes = header.width + 32 * std::size_t{header.h_max()} + 64;
+  return band_count(header.width, header.height) * ((64u << 10) + row_bytes * header.components * 12 * header.v_max());
 }
 
 }  // namespace
@@ -38,7 +46,7 @@ std::size_t scratch_bytes(const Header& header, bool luma_plane) {
     return 3 * fixed + whole + coefficient_bytes(luma, header.height) + pixel_data_bytes_max(luma);
   }
   const bool buffered = header.progressive || header.scans > 1 || mcu_blocks(header) > k_mcu_blocks_max;
-  return fixed + (buffered ? whole : 0);
+  return fixed + (buffered ? whole : 0) + band_encoders_bytes(header);
 }
 
 std::size_t copied_data_bytes_max(std::uint64_t samples, std::size_t file_bytes) {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "compute/codec/internal.hpp"
+
+/// Large images are written in bands: rows of whole MCUs, each band one restart interval, so that each can be coded by
+/// itself. The cut depends on the image's size and sampling only, never on the arena, and so do the bytes.
+namespace histod::compute::codec::jpeg {
+
+/// Rows of samples of a band; a multiple of every height that an MCU can have.
+std::uint32_t band_rows(std::uint32_t width);
+/// Bands of an image that can be cut.
+std::uint32_t band_count(std::uint32_t width, std::uint32_t height);
+
+struct Cut {
+  std::uint32_t rows = 0;   ///< of each band but the last
+  std::uint32_t bands = 1;  ///< 1: the image is small, or a band would have more MCUs than an interval may
+  std::uint32_t interval_mcus = 0;
+};
+Cut cut_into_bands(std::uint32_t width, std::uint32_t height, unsigned mcu_width, unsigned mcu_height);
+
+/// `parts[i]` is the data of band i and lies in `out` behind that of band i - 1; band 0 is in its place. Moves the
+/// others up, a restart marker before each, and returns where the image ends, its end marker included.
+std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts);
+
+}  // namespace histod::compute::codec::jpeg
