@@ -71,7 +71,7 @@ Result<Image> decode(std::span<const std::byte> file, const FileInfo& info, std:
       done = png::decode(file, info, image.pages, limits, arena);
       break;
     case FileFormat::jpeg:
-      done = jpeg::decode(file, info, image.pages, limits);
+      done = jpeg::decode(image, limits, arena);
       break;
     case FileFormat::tiff:
       done = tiff::decode(file, info, image.pages, limits);

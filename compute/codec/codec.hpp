@@ -78,12 +78,18 @@ struct FileInfo {
 Result<FileInfo> probe(std::span<const std::byte> file, const Limits& limits, const DecodeOptions& options = {},
                        FileInfo used = {});
 
+/// What a codec keeps between decode() and encode(); counted in FileInfo::scratch_bytes.
+struct Kept {
+  virtual ~Kept() = default;
+};
+
 /// Decoded pixels, plus what is needed to write the file again with its metadata. Does not own `file` or pixels: both
 /// must outlive it. Move-only.
 struct Image {
   FileInfo info;
   std::span<const std::byte> file;  ///< the encoded input: encode() copies its metadata from here
   std::vector<ImageView> pages;     ///< views into the caller's pixel memory; equalize() may rewrite their format
+  std::unique_ptr<Kept> kept{};
 };
 
 /// `pixels` holds at least info.pixel_bytes and is 64-byte aligned. `info` must come from probe() of the same bytes.

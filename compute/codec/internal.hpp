@@ -108,7 +108,7 @@ Metadata metadata(Bytes file);
 
 namespace jpeg {
 Result<FileInfo> probe(Bytes file, const Limits& limits, const DecodeOptions& options);
-Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits);
+Result<void> decode(Image& image, const Limits& limits, Arena& arena);
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);
 Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena);
 Metadata metadata(Bytes file);

@@ -8,10 +8,11 @@ constexpr std::uint32_t k_rows_multiple = 96;          ///< of 8, 16, 24 and 32
 constexpr std::uint32_t k_band_pixels = 1u << 19;      ///< enough to make up for setting up libjpeg
 constexpr std::uint32_t k_interval_mcus_max = 0xFFFF;  ///< what DRI can say
 
-std::size_t put_marker(std::span<std::byte> out, std::size_t at, unsigned marker) {
-  out[at] = std::byte{0xFF};
-  out[at + 1] = static_cast<std::byte>(marker);
-  return at + 2;
+/// Of a scan's blocks in a band; half a megapixel of luma alone.
+constexpr std::size_t k_band_blocks = 8192;
+
+std::uint32_t band_mcus(std::size_t mcu_blocks) {
+  return static_cast<std::uint32_t>(std::max<std::size_t>(1, k_band_blocks / std::max<std::size_t>(1, mcu_blocks)));
 }
 
 }  // namespace
@@ -32,11 +33,29 @@ Cut cut_into_bands(std::uint32_t width, std::uint32_t height, unsigned mcu_width
   return {cut.rows, cut.bands, interval};
 }
 
-std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts) {
+ScanCut cut_scan(std::uint32_t mcus, std::size_t mcu_blocks, std::uint32_t interval_mcus) {
+  std::uint32_t each = band_mcus(mcu_blocks);
+  if (interval_mcus != 0) each = interval_mcus * std::max(1u, each / interval_mcus);
+  if (interval_mcus == 0 && mcus <= each) return {.band_mcus = mcus};
+  return {each, (mcus + each - 1) / each, interval_mcus != 0 ? interval_mcus : each};
+}
+
+std::uint64_t scan_bands_max(std::uint64_t mcus, std::size_t mcu_blocks) {
+  // With an interval of the input they are at least half as long.
+  return 2 * mcus / band_mcus(mcu_blocks) + 2;
+}
+
+std::size_t put_marker(std::span<std::byte> out, std::size_t at, unsigned marker) {
+  out[at] = std::byte{0xFF};
+  out[at + 1] = static_cast<std::byte>(marker);
+  return at + 2;
+}
+
+std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts, std::size_t intervals_each) {
   auto at = static_cast<std::size_t>(parts[0].data() + parts[0].size() - out.data());
   for (std::size_t i = 1; i < parts.size(); ++i) {
     assert(parts[i].data() >= out.data() + at + 2);
-    at = put_marker(out, at, 0xD0 + (i - 1) % 8);
+    at = put_marker(out, at, 0xD0 + static_cast<unsigned>((i * intervals_each - 1) % 8));
     std::memmove(out.data() + at, parts[i].data(), parts[i].size());
     at += parts[i].size();
   }

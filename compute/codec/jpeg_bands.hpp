@@ -22,8 +22,21 @@ struct Cut {
 };
 Cut cut_into_bands(std::uint32_t width, std::uint32_t height, unsigned mcu_width, unsigned mcu_height);
 
+/// The cut of a scan whose blocks need not be whole rows: where the input has an interval, it is kept, and a band is
+/// some of them.
+struct ScanCut {
+  std::uint32_t band_mcus = 0;
+  std::uint32_t bands = 1;
+  std::uint32_t interval_mcus = 0;  ///< 0: no restarts
+};
+ScanCut cut_scan(std::uint32_t mcus, std::size_t mcu_blocks, std::uint32_t interval_mcus);
+/// Bands of such a scan, whatever its interval.
+std::uint64_t scan_bands_max(std::uint64_t mcus, std::size_t mcu_blocks);
+
+std::size_t put_marker(std::span<std::byte> out, std::size_t at, unsigned marker);
+
 /// `parts[i]` is the data of band i and lies in `out` behind that of band i - 1; band 0 is in its place. Moves the
 /// others up, a restart marker before each, and returns where the image ends, its end marker included.
-std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts);
+std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts, std::size_t intervals_each = 1);
 
 }  // namespace histod::compute::codec::jpeg

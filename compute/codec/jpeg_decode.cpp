@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
-#include "compute/codec/jpeg_library.hpp"
-#include "compute/codec/jpeg_markers.hpp"
+#include "compute/codec/jpeg_encode.hpp"
 #include "compute/codec/jpeg_size.hpp"
 
 namespace histod::compute::codec::jpeg {
@@ -24,6 +23,41 @@ void read_rows(jpeg_decompress_struct& decompress, const ImageView& page) {
   jpeg_finish_decompress(&decompress);
 }
 
+/// On all threads, if the file is one of those that read_scan() takes and is whole.
+bool decode_scan(Image& image, Arena& arena) {
+  const ImageView& page = image.pages[0];
+  KeptScan kept;
+  kept.scan = read_scan(image.file);
+  if (!kept.scan || kept.scan->width != page.width || kept.scan->height != page.height) return false;
+  const Scan& scan = *kept.scan;
+  kept.cut = cut_scan(scan.mcus, scan.blocks.size(), scan.restart_interval);
+  kept.bands.resize(kept.cut.bands);
+  if (!decode_luma(scan, page, kept.cut.band_mcus, kept.bands, arena)) return false;
+  if (image.info.options.jpeg_luma_plane) image.kept = std::make_unique<KeptScan>(std::move(kept));
+  return true;
+}
+
+/// Whatever JPEG can be, on one thread.
+Result<void> decode_by_library(const Image& image, const Limits& limits) {
+  const ImageView& page = image.pages[0];
+  LibraryState state;
+  state.scans_max = static_cast<int>(std::min<std::uint32_t>(limits.jpeg_scans, std::numeric_limits<int>::max()));
+  jpeg_progress_mgr progress{};
+  Decompressor decompressor;
+  bool same = false;
+  const bool done = guarded(state.jump, [&] {
+    jpeg_decompress_struct& object = decompressor.object;
+    open(object, state, image.file);
+    object.mem->max_memory_to_use = static_cast<long>(image.info.scratch_bytes);
+    watch_scans(object, progress);
+    same = object.image_width == page.width && object.image_height == page.height;
+    if (same) read_rows(object, page);
+  });
+  if (!done) return state.failure();
+  if (!same) return fail(Errc::corrupt, "the frame headers of the JPEG contradict one another");
+  return {};
+}
+
 }  // namespace
 
 Result<FileInfo> probe(Bytes file, const Limits& limits, const DecodeOptions& options) {
@@ -41,28 +75,13 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, const DecodeOptions& op
   if (auto done = check.scans(header->scans); !done) return std::unexpected(done.error());
   if (auto done = check.add_ancillary(header->ancillary_bytes); !done) return std::unexpected(done.error());
   lay_out(info);
-  info.scratch_bytes = scratch_bytes(*header, info.options.jpeg_luma_plane);
+  info.scratch_bytes = scratch_bytes(*header, info.options.jpeg_luma_plane, file.size());
   return info;
 }
 
-Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits) {
-  const ImageView& page = pages[0];
-  LibraryState state;
-  state.scans_max = static_cast<int>(std::min<std::uint32_t>(limits.jpeg_scans, std::numeric_limits<int>::max()));
-  jpeg_progress_mgr progress{};
-  Decompressor decompressor;
-  bool same = false;
-  const bool done = guarded(state.jump, [&] {
-    jpeg_decompress_struct& object = decompressor.object;
-    open(object, state, file);
-    object.mem->max_memory_to_use = static_cast<long>(info.scratch_bytes);
-    watch_scans(object, progress);
-    same = object.image_width == page.width && object.image_height == page.height;
-    if (same) read_rows(object, page);
-  });
-  if (!done) return state.failure();
-  if (!same) return fail(Errc::corrupt, "the frame headers of the JPEG contradict one another");
-  return {};
+Result<void> decode(Image& image, const Limits& limits, Arena& arena) {
+  if (image.pages[0].format.colors == 1 && decode_scan(image, arena)) return {};
+  return decode_by_library(image, limits);
 }
 
 Metadata metadata(Bytes file) {

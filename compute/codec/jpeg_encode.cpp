@@ -259,17 +259,20 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions&) {
     return bytes + bands * band_bytes_max(page.format, page.width, rows);
   }
   const auto header = read_markers(image.file);
-  const std::uint64_t samples = header ? header->padded_samples() : 0;
-  const std::uint64_t luma = luma_samples(page.width, page.height);
-  const std::uint64_t chroma = samples > luma ? samples - luma : 0;
-  return bytes + pixel_data_bytes_max(luma) + copied_data_bytes_max(chroma, image.file.size()) + samples / 64 * 4;
+  if (!header) return bytes;
+  const std::uint64_t samples = header->padded_samples();
+  const std::uint64_t blocks = mcu_blocks(*header);
+  const std::uint64_t mcus = samples / 64 / blocks;
+  const std::uint64_t luma = mcus * header->sampling[0].h * header->sampling[0].v * 64;
+  return bytes + pixel_data_bytes_max(luma) + copied_data_bytes_max(samples - luma, image.file.size()) +
+         samples / 64 * 4 + scan_bands_max(mcus, blocks) * luma_band_bytes_max(0, 0, 1);
 }
 
 Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
   if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out, arena);
   if (options.quality)
     return fail(Errc::bad_option, "the luma plane of a JPEG can only be written with the quantization it has");
-  return encode_luma(image, out);
+  return encode_luma(image, out, arena);
 }
 
 }  // namespace histod::compute::codec::jpeg

@@ -3,8 +3,10 @@
 
 #include <vector>
 
+#include "compute/codec/jpeg_bands.hpp"
 #include "compute/codec/jpeg_library.hpp"
 #include "compute/codec/jpeg_markers.hpp"
+#include "compute/codec/jpeg_scan.hpp"
 
 namespace histod::compute::codec::jpeg {
 
@@ -24,7 +26,16 @@ void write_segments(jpeg_compress_struct& compress, std::span<const OwnedSegment
 /// Sampling factors too large for interleaving get one scan for each component.
 void one_scan_each(jpeg_compress_struct& compress);
 
+/// A scan that decode() has read, and where its bands begin in it.
+struct KeptScan final : Kept {
+  std::unique_ptr<Scan> scan;
+  ScanCut cut;
+  std::vector<Entry> bands;
+};
+
 /// The Y plane of image.pages[0] with the input's table, and the input's chroma coefficients, unchanged.
-Result<std::size_t> encode_luma(const Image& image, std::span<std::byte> out);
+Result<std::size_t> encode_luma(const Image& image, std::span<std::byte> out, Arena& arena);
+/// The same for a scan that was kept, in bands.
+Result<std::size_t> encode_luma_bands(const Image& image, const KeptScan& kept, std::span<std::byte> out, Arena& arena);
 
 }  // namespace histod::compute::codec::jpeg

@@ -59,7 +59,9 @@ void write_joined(jpeg_compress_struct& joined, jpeg_decompress_struct& source, 
 
 }  // namespace
 
-Result<std::size_t> encode_luma(const Image& image, std::span<std::byte> out) {
+Result<std::size_t> encode_luma(const Image& image, std::span<std::byte> out, Arena& arena) {
+  if (const auto* kept = dynamic_cast<const KeptScan*>(image.kept.get()))
+    return encode_luma_bands(image, *kept, out, arena);
   const ImageView& page = image.pages[0];
   const std::vector<OwnedSegment> segments = output_segments(image, page.format);
   const std::size_t gray_bytes_max = pixel_data_bytes_max(luma_samples(page.width, page.height));

@@ -2,6 +2,7 @@
 #include "compute/codec/jpeg_size.hpp"
 
 #include "compute/codec/jpeg_bands.hpp"
+#include "compute/codec/jpeg_scan.hpp"
 
 namespace histod::compute::codec::jpeg {
 namespace {
@@ -37,9 +38,10 @@ std::uint64_t luma_samples(std::uint32_t width, std::uint32_t height) {
   return (std::uint64_t{width} + 7) / 8 * ((std::uint64_t{height} + 7) / 8) * 64;
 }
 
-std::size_t scratch_bytes(const Header& header, bool luma_plane) {
+std::size_t scratch_bytes(const Header& header, bool luma_plane, std::size_t file_bytes) {
   const std::size_t segments = header.kept.size() * 2 * sizeof(Segment) + 3 * header.ancillary_bytes;
-  const std::size_t fixed = k_objects_bytes + row_buffers_bytes(header) + segments;
+  const std::uint64_t blocks = header.padded_samples() / 64;
+  const std::size_t fixed = k_objects_bytes + row_buffers_bytes(header) + segments + scan_bytes_max(file_bytes, blocks);
   const std::size_t whole = coefficient_bytes(header.padded_samples(), header.height);
   if (luma_plane) {
     const std::uint64_t luma = luma_samples(header.width, header.height);
@@ -52,7 +54,12 @@ std::size_t scratch_bytes(const Header& header, bool luma_plane) {
 std::size_t copied_data_bytes_max(std::uint64_t samples, std::size_t file_bytes) {
   const std::uint64_t blocks = samples / 64;
   const std::uint64_t any = samples * 13 / 2 + blocks * 8;
-  return std::min(any, 16 * file_bytes + blocks * 8) + 4096;
+  return std::min(any, 18 * file_bytes + blocks * 24) + 4096;
+}
+
+std::size_t luma_band_bytes_max(std::uint64_t luma_blocks, std::uint64_t chroma_blocks, std::uint64_t source_bytes) {
+  return pixel_data_bytes_max(luma_blocks * 64) + copied_data_bytes_max(chroma_blocks * 64, source_bytes) +
+         k_mcu_bytes_max;
 }
 
 }  // namespace histod::compute::codec::jpeg
