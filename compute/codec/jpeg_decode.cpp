@@ -26,14 +26,12 @@ void read_rows(jpeg_decompress_struct& decompress, const ImageView& page) {
 /// On all threads, if the file is one of those that read_scan() takes and is whole.
 bool decode_scan(Image& image, Arena& arena) {
   const ImageView& page = image.pages[0];
-  KeptScan kept;
-  kept.scan = read_scan(image.file);
-  if (!kept.scan || kept.scan->width != page.width || kept.scan->height != page.height) return false;
-  const Scan& scan = *kept.scan;
-  kept.cut = cut_scan(scan.mcus, scan.blocks.size(), scan.restart_interval);
-  kept.bands.resize(kept.cut.bands);
-  if (!decode_luma(scan, page, kept.cut.band_mcus, kept.bands, arena)) return false;
-  if (image.info.options.jpeg_luma_plane) image.kept = std::make_unique<KeptScan>(std::move(kept));
+  auto scan = read_scan(image.file);
+  if (!scan || scan->width != page.width || scan->height != page.height) return false;
+  const ScanCut cut = cut_scan(scan->mcus, scan->blocks.size(), scan->restart_interval);
+  auto kept = std::make_unique<KeptScan>(std::move(scan), cut);
+  if (!decode_luma(*kept->scan, page, kept->places, arena)) return false;
+  if (image.info.options.jpeg_luma_plane) image.kept = std::move(kept);
   return true;
 }
 

@@ -26,11 +26,13 @@ void write_segments(jpeg_compress_struct& compress, std::span<const OwnedSegment
 /// Sampling factors too large for interleaving get one scan for each component.
 void one_scan_each(jpeg_compress_struct& compress);
 
-/// A scan that decode() has read, and where its bands begin in it.
+/// A scan that decode() has read, and the places in it.
 struct KeptScan final : Kept {
   std::unique_ptr<Scan> scan;
   ScanCut cut;
-  std::vector<Entry> bands;
+  Places places;
+  KeptScan(std::unique_ptr<Scan> from, const ScanCut& cut_of_it)
+      : scan(std::move(from)), cut(cut_of_it), places(*scan, cut.band_mcus) {}
 };
 
 /// The Y plane of image.pages[0] with the input's table, and the input's chroma coefficients, unchanged.

@@ -215,6 +215,7 @@ struct Job {
   const ImageView& page;
   const Scan& scan;
   const ScanCut& cut;
+  const Places& places;
   Quantizer quantizer;
   ForwardDct forward;
 };
@@ -245,23 +246,21 @@ void put_luma_block(const Job& job, auto& to, std::uint32_t x, std::uint32_t y, 
   put_block(to, coefficients, nonzero, prediction);
 }
 
-bool put_mcu(const Job& job, auto& luma_to, auto& chroma_to, BitReader& from, Entry& at,
-             std::array<int, 3>& predictions) {
+/// `at` is the input's state, `predictions` the output's.
+bool put_mcu(const Job& job, auto& luma_to, auto& chroma_to, Entry& at, std::array<int, 3>& predictions) {
   const Scan& scan = job.scan;
   const ScanComponent& luma = scan.components[0];
   const std::uint32_t x = at.mcu % scan.mcus_across * 8 * luma.h;
   const std::uint32_t y = at.mcu / scan.mcus_across * 8 * luma.v;
-  std::uint32_t block = 0;
-  for (const std::uint8_t c : scan.blocks) {
-    const HuffmanDecoder& dc = *scan.dc[scan.components[c].dc];
-    const HuffmanDecoder& ac = *scan.ac[scan.components[c].ac];
-    if (c == 0) {
-      if (!read_block(from, dc, ac, at.dc[0], [](auto...) {})) return false;
-      put_luma_block(job, luma_to, x + 8 * (block % luma.h), y + 8 * (block / luma.h), predictions[0]);
-      ++block;
-    } else if (!copy_block(chroma_to, from, dc, ac, at.dc[c], predictions[c])) {
+  for (std::uint32_t block = 0; block < std::uint32_t{luma.h} * luma.v; ++block)
+    put_luma_block(job, luma_to, x + 8 * (block % luma.h), y + 8 * (block / luma.h), predictions[0]);
+  if (scan.restart_interval != 0 && at.mcu % scan.restart_interval == 0) at.dc = {};
+  BitReader from(scan.data.get(), job.places.chromas[at.mcu]);
+  for (std::size_t i = std::size_t{luma.h} * luma.v; i < scan.blocks.size(); ++i) {
+    const std::uint8_t c = scan.blocks[i];
+    const ScanComponent& component = scan.components[c];
+    if (!copy_block(chroma_to, from, *scan.dc[component.dc], *scan.ac[component.ac], at.dc[c], predictions[c]))
       return false;
-    }
   }
   ++at.mcu;
   return true;
@@ -276,13 +275,12 @@ constexpr std::uint32_t k_counted_part = 8;
 bool count_band(const Job& job, Entry at, Counts& counts) {
   const std::uint32_t part = job.cut.bands == 1 ? job.cut.band_mcus : job.cut.band_mcus / k_counted_part + 1;
   const std::uint32_t end = std::min(job.scan.mcus, at.mcu + part);
-  BitReader from(job.scan.data.get(), at.position);
   Counter luma{counts.dc[0], counts.ac[0]};
   Counter chroma{counts.dc[1], counts.ac[1]};
   std::array<int, 3> predictions{};
   while (at.mcu < end) {
     if (job.cut.interval_mcus != 0 && at.mcu % job.cut.interval_mcus == 0) predictions = {};
-    if (!restart(job.scan, from, at) || !put_mcu(job, luma, chroma, from, at, predictions)) return false;
+    if (!put_mcu(job, luma, chroma, at, predictions)) return false;
   }
   return true;
 }
@@ -355,7 +353,6 @@ struct Encoders {
 Result<Bytes> encode_band(const Job& job, const Encoders& codes, Entry at, std::span<std::byte> out) {
   const std::uint32_t first = at.mcu;
   const std::uint32_t end = std::min(job.scan.mcus, first + job.cut.band_mcus);
-  BitReader from(job.scan.data.get(), at.position);
   BitWriter to(out.data());
   Coder luma{codes.dc[0], codes.ac[0], to};
   Coder chroma{codes.dc[1], codes.ac[1], to};
@@ -368,15 +365,16 @@ Result<Bytes> encode_band(const Job& job, const Encoders& codes, Entry at, std::
       to = BitWriter(out.data() + put_marker(out, here, 0xD0 + (at.mcu / job.cut.interval_mcus - 1) % 8));
       predictions = {};
     }
-    if (!restart(job.scan, from, at) || !put_mcu(job, luma, chroma, from, at, predictions)) return not_the_same();
+    if (!put_mcu(job, luma, chroma, at, predictions)) return not_the_same();
   }
   return Bytes(out).first(static_cast<std::size_t>(to.finish() - out.data()));
 }
 
 std::size_t slot_bytes(const KeptScan& kept, std::size_t band) {
   const Scan& scan = *kept.scan;
-  const Entry& begin = kept.bands[band];
-  const std::uint64_t end = band + 1 < kept.bands.size() ? kept.bands[band + 1].position : scan.data_bytes * 8;
+  const Entry& begin = kept.places.bands[band];
+  const std::uint64_t end =
+      band + 1 < kept.places.bands.size() ? kept.places.bands[band + 1].position : scan.data_bytes * 8;
   const std::uint64_t mcus = std::min(kept.cut.band_mcus, scan.mcus - begin.mcu);
   const std::uint64_t luma = mcus * scan.components[0].h * scan.components[0].v;
   return luma_band_bytes_max(luma, mcus * scan.blocks.size() - luma, (end - begin.position) / 8 + 1);
@@ -387,7 +385,7 @@ Result<std::size_t> encode_with(const Job& job, const Tables& tables, const Kept
   const std::size_t header_bytes = write_header(job.scan, job.cut, tables, segments, out);
   std::vector<std::span<std::byte>> slots;
   std::size_t at = header_bytes;
-  for (std::size_t i = 0; i < kept.bands.size(); ++i) {
+  for (std::size_t i = 0; i < kept.places.bands.size(); ++i) {
     const std::size_t bytes = slot_bytes(kept, i);
     if (header_bytes == 0 || bytes > out.size() - at) return output_full(out.size());
     slots.push_back(out.subspan(at, bytes));
@@ -396,7 +394,7 @@ Result<std::size_t> encode_with(const Job& job, const Tables& tables, const Kept
   const Encoders codes(tables);
   std::vector<Result<Bytes>> parts(slots.size());
   arena.parallel_for(slots.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) parts[i] = encode_band(job, codes, kept.bands[i], slots[i]);
+    for (std::size_t i = begin; i < end; ++i) parts[i] = encode_band(job, codes, kept.places.bands[i], slots[i]);
   });
   std::vector<Bytes> data;
   for (Result<Bytes>& part : parts) {
@@ -413,8 +411,8 @@ Result<std::size_t> encode_luma_bands(const Image& image, const KeptScan& kept, 
                                       Arena& arena) {
   const ImageView& page = image.pages[0];
   const std::vector<OwnedSegment> segments = output_segments(image, page.format);
-  const Job job{page, *kept.scan, kept.cut, Quantizer(kept.scan->quantization(0)), dct().forward};
-  auto tables = best_tables(job, kept.bands, arena);
+  const Job job{page, *kept.scan, kept.cut, kept.places, Quantizer(kept.scan->quantization(0)), dct().forward};
+  auto tables = best_tables(job, kept.places.bands, arena);
   if (!tables) return std::unexpected(tables.error());
   auto size = encode_with(job, *tables, kept, segments, out, arena);
   if (size || size.error().code != Errc::output_full) return size;

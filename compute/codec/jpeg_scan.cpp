@@ -224,7 +224,7 @@ std::unique_ptr<Scan> read_scan(Bytes file) {
 std::size_t scan_bytes_max(std::size_t file_bytes, std::uint64_t mcus) {
   const std::size_t intervals = 2 * sizeof(std::size_t) * std::min<std::uint64_t>(mcus, file_bytes / 2 + 1);
   const std::size_t chunks = file_bytes / k_chunk_bytes + 2;
-  return sizeof(Scan) + file_bytes + BitReader::k_padding_bytes + intervals +
+  return sizeof(Scan) + file_bytes + BitReader::k_padding_bytes + intervals + mcus * sizeof(std::uint64_t) +
          chunks * (2 * k_records * sizeof(Entry) + sizeof(Chunk) + 2 * sizeof(Entry)) + 4096;
 }
 

@@ -94,9 +94,16 @@ bool read_block(BitReader& reader, const HuffmanDecoder& dc, const HuffmanDecode
 /// Goes over to the next restart interval, when `at` is where one begins.
 bool restart(const Scan& scan, BitReader& reader, Entry& at);
 
-/// Decodes the first component, which has the full resolution, to `page`. bands[i] becomes the state before MCU
-/// i * band_mcus. False where libjpeg must judge: then pages and bands hold anything.
-bool decode_luma(const Scan& scan, const ImageView& page, std::uint32_t band_mcus, std::span<Entry> bands,
-                 Arena& arena);
+/// Where decode_luma() came by, for who wants to read the scan again.
+struct Places {
+  std::uint32_t band_mcus = 0;
+  std::vector<Entry> bands;            ///< the state before each band
+  std::vector<std::uint64_t> chromas;  ///< position of each MCU's second component; none for gray
+  Places(const Scan& scan, std::uint32_t each_mcus);
+};
+
+/// Decodes the first component, which has the full resolution, to `page`. False where libjpeg must judge: then page and
+/// places hold anything.
+bool decode_luma(const Scan& scan, const ImageView& page, Places& places, Arena& arena);
 
 }  // namespace histod::compute::codec::jpeg

@@ -10,8 +10,7 @@ namespace {
 struct Decoding {
   const Scan& scan;
   const ImageView& page;
-  std::uint32_t band_mcus;
-  std::span<Entry> bands;
+  Places& places;
   InverseDct inverse;
 };
 
@@ -55,6 +54,8 @@ bool decode_mcu(const Decoding& to, BitReader& reader, Entry& at) {
     if (c == 0) {
       if (!decode_block(to, reader, at.dc[0], x + 8 * (block % luma.h), y + 8 * (block / luma.h))) return false;
       ++block;
+      if (block == unsigned{luma.h} * luma.v && !to.places.chromas.empty())
+        to.places.chromas[at.mcu] = reader.position();
     } else {
       const ScanComponent& component = scan.components[c];
       if (!read_block(reader, *scan.dc[component.dc], *scan.ac[component.ac], at.dc[c], [](auto...) {})) return false;
@@ -73,7 +74,7 @@ bool decode_part(const Decoding& to, Entry at, const Entry* next) {
   const std::uint32_t end = next != nullptr ? next->mcu : scan.mcus;
   while (at.mcu < end) {
     if (!restart(scan, reader, at)) return false;
-    if (at.mcu % to.band_mcus == 0) to.bands[at.mcu / to.band_mcus] = at;
+    if (at.mcu % to.places.band_mcus == 0) to.places.bands[at.mcu / to.places.band_mcus] = at;
     if (!decode_mcu(to, reader, at)) return false;
   }
   if (next != nullptr) return restart(scan, reader, at) && at.position == next->position && at.dc == next->dc;
@@ -82,10 +83,14 @@ bool decode_part(const Decoding& to, Entry at, const Entry* next) {
 
 }  // namespace
 
-bool decode_luma(const Scan& scan, const ImageView& page, std::uint32_t band_mcus, std::span<Entry> bands,
-                 Arena& arena) {
+Places::Places(const Scan& scan, std::uint32_t each_mcus)
+    : band_mcus(each_mcus),
+      bands((scan.mcus + each_mcus - 1) / each_mcus),
+      chromas(scan.components.size() > 1 ? scan.mcus : 0) {}
+
+bool decode_luma(const Scan& scan, const ImageView& page, Places& places, Arena& arena) {
   const std::vector<Entry> entries = entries_of(scan, arena);
-  const Decoding to{scan, page, band_mcus, bands, dct().inverse};
+  const Decoding to{scan, page, places, dct().inverse};
   std::atomic<bool> good = !entries.empty();
   arena.parallel_for(entries.size(), 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && good; ++i)
