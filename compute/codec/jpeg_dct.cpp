@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute/codec/jpeg_dct.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "compute/kernels.hpp"
@@ -193,6 +194,12 @@ std::uint64_t forward_plain(const std::uint8_t* samples, std::size_t stride_byte
 }
 
 }  // namespace
+
+std::uint8_t flat_sample(std::int16_t coefficient, const Quantization& quantization) {
+  const int value = static_cast<std::int16_t>(coefficient * quantization[0]) * (1 << k_first_pass_bits);
+  constexpr int k_bits = k_first_pass_bits + 3;
+  return static_cast<std::uint8_t>(std::clamp(((value + (1 << (k_bits - 1))) >> k_bits) + 128, 0, 255));
+}
 
 Quantizer::Quantizer(const Quantization& quantization) {
   for (std::size_t i = 0; i < 64; ++i) {

@@ -16,6 +16,9 @@ using Quantization = std::array<std::uint16_t, 64>;
 using InverseDct = void (*)(const std::int16_t* coefficients, const Quantization& quantization, std::uint8_t* samples,
                             std::size_t stride_bytes);
 
+/// The sample that a block with no coefficient but the first has everywhere.
+std::uint8_t flat_sample(std::int16_t coefficient, const Quantization& quantization);
+
 struct Quantizer {
   std::array<std::int32_t, 64> half{};  ///< half of the divisor, which rounds
   std::array<float, 64> inverse{};

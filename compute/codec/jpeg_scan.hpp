@@ -45,7 +45,7 @@ struct Scan {
 
 /// Null unless all of the file, up to its end marker, is what this knows.
 std::unique_ptr<Scan> read_scan(Bytes file);
-/// What read_scan() allocates at most for a file of that size, and entries_of() besides.
+/// What read_scan() allocates at most for a file of that size, and entries_of() and Places besides.
 std::size_t scan_bytes_max(std::size_t file_bytes, std::uint64_t mcus);
 
 /// State between two MCUs.

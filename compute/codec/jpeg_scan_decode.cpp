@@ -14,10 +14,17 @@ struct Decoding {
   InverseDct inverse;
 };
 
-void show(const Decoding& to, const std::int16_t* coefficients, std::uint32_t x, std::uint32_t y) {
+void show_flat(const ImageView& page, std::uint8_t sample, std::uint32_t x, std::uint32_t y) {
+  for (std::uint32_t i = 0; i < std::min(8u, page.height - y); ++i)
+    std::memset(page.row(y + i) + x, sample, std::min(8u, page.width - x));
+}
+
+/// `flat`: only the first coefficient is not 0.
+void show(const Decoding& to, const std::int16_t* coefficients, bool flat, std::uint32_t x, std::uint32_t y) {
   const ImageView& page = to.page;
   if (x >= page.width || y >= page.height) return;  // padding of the last MCUs
   const Quantization& quantization = to.scan.quantization(0);
+  if (flat) return show_flat(page, flat_sample(coefficients[0], quantization), x, y);
   if (x + 8 <= page.width && y + 8 <= page.height)
     return to.inverse(coefficients, quantization, reinterpret_cast<std::uint8_t*>(page.row(y)) + x, page.stride_bytes);
   std::uint8_t samples[64];
@@ -37,10 +44,14 @@ constexpr auto k_places = [] {
 bool decode_block(const Decoding& to, BitReader& reader, int& prediction, std::uint32_t x, std::uint32_t y) {
   const ScanComponent& luma = to.scan.components[0];
   std::int16_t coefficients[72] = {};
-  const auto take = [&](unsigned place, std::int16_t value) { coefficients[k_places[place]] = value; };
+  int any = 0;
+  const auto take = [&](unsigned place, std::int16_t value) {
+    coefficients[k_places[place]] = value;
+    any |= value;
+  };
   if (!read_block(reader, *to.scan.dc[luma.dc], *to.scan.ac[luma.ac], prediction, take)) return false;
   coefficients[0] = static_cast<std::int16_t>(prediction);
-  show(to, coefficients, x, y);
+  show(to, coefficients, any == 0, x, y);
   return true;
 }
 

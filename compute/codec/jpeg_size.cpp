@@ -7,8 +7,9 @@
 namespace histod::compute::codec::jpeg {
 namespace {
 
-constexpr std::size_t k_objects_bytes = 1u << 20;  ///< libjpeg's tables, pools and marker buffers
-constexpr std::size_t k_rows = 64;                 ///< rows of samples that its pipelines hold for each component
+constexpr std::size_t k_objects_bytes = 1u << 20;      ///< libjpeg's tables, pools and marker buffers
+constexpr std::size_t k_band_counts_bytes = 9u << 10;  ///< of symbols, and the band's entry
+constexpr std::size_t k_rows = 64;                     ///< rows of samples that its pipelines hold for each component
 
 std::size_t row_buffers_bytes(const Header& header) {
   const std::size_t row_bytes = header.width + 32 * std::size_t{header.h_max()} + 64;
@@ -40,15 +41,16 @@ std::uint64_t luma_samples(std::uint32_t width, std::uint32_t height) {
 
 std::size_t scratch_bytes(const Header& header, bool luma_plane, std::size_t file_bytes) {
   const std::size_t segments = header.kept.size() * 2 * sizeof(Segment) + 3 * header.ancillary_bytes;
-  const std::uint64_t blocks = header.padded_samples() / 64;
-  const std::size_t fixed = k_objects_bytes + row_buffers_bytes(header) + segments + scan_bytes_max(file_bytes, blocks);
+  const std::uint64_t blocks = header.padded_samples() / 64;  // of a gray file each is an MCU, whatever it says
+  const std::size_t scan = scan_bytes_max(file_bytes, blocks) + scan_bands_max(blocks, 1) * k_band_counts_bytes;
+  const std::size_t fixed = k_objects_bytes + row_buffers_bytes(header) + segments;
   const std::size_t whole = coefficient_bytes(header.padded_samples(), header.height);
   if (luma_plane) {
     const std::uint64_t luma = luma_samples(header.width, header.height);
-    return 3 * fixed + whole + coefficient_bytes(luma, header.height) + pixel_data_bytes_max(luma);
+    return 3 * fixed + scan + whole + coefficient_bytes(luma, header.height) + pixel_data_bytes_max(luma);
   }
   const bool buffered = header.progressive || header.scans > 1 || mcu_blocks(header) > k_mcu_blocks_max;
-  return fixed + (buffered ? whole : 0) + band_encoders_bytes(header);
+  return fixed + scan + (buffered ? whole : 0) + band_encoders_bytes(header);
 }
 
 std::size_t copied_data_bytes_max(std::uint64_t samples, std::size_t file_bytes) {
