@@ -91,7 +91,7 @@ HISTOD_INLINE void inverse_any(const std::int16_t* coefficients, const Quantizat
                                std::uint8_t* samples, std::size_t stride_bytes) {
   Row rows[8];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     ShortRow value;
     ShortRow factor;
     std::memcpy(&value, coefficients + 8 * i, sizeof(value));
@@ -105,12 +105,12 @@ HISTOD_INLINE void inverse_any(const std::int16_t* coefficients, const Quantizat
   inverse_columns<k_fraction_bits + k_first_pass_bits + 3>(rows);
   transpose(rows);
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     SignedRow value = (SignedRow)rows[i] + 128;
     value = value < 0 ? SignedRow{} : value;
     value = value > 255 ? SignedRow{} + 255 : value;
     const ByteRow bytes = __builtin_convertvector(__builtin_convertvector(value, ShortRow), ByteRow);
-    std::memcpy(samples + static_cast<std::size_t>(i) * stride_bytes, &bytes, sizeof(bytes));
+    std::memcpy(samples + i * stride_bytes, &bytes, sizeof(bytes));
   }
 }
 
@@ -144,9 +144,9 @@ HISTOD_INLINE std::uint64_t forward_any(const std::uint8_t* samples, std::size_t
                                         const Quantizer& quantizer, std::int16_t* coefficients) {
   Row rows[8];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     ByteRow bytes;
-    std::memcpy(&bytes, samples + static_cast<std::size_t>(i) * stride_bytes, sizeof(bytes));
+    std::memcpy(&bytes, samples + i * stride_bytes, sizeof(bytes));
     rows[i] = __builtin_convertvector(bytes, Row) - 128;
   }
   transpose(rows);
@@ -155,7 +155,7 @@ HISTOD_INLINE std::uint64_t forward_any(const std::uint8_t* samples, std::size_t
   forward_columns<k_fraction_bits + k_first_pass_bits>(rows, [](Row& row) { descale<k_first_pass_bits>(row); });
   std::uint64_t nonzero = 0;
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     SignedRow half;
     FloatRow inverse;
     std::memcpy(&half, quantizer.half.data() + 8 * i, sizeof(half));
