@@ -50,6 +50,7 @@ Responder::~Responder() {
 
 void Responder::send(Response response) { send_streamed(std::move(response)); }
 
+// tidy: allow(shared-ptr) the connection, which lives as long as its answer
 std::shared_ptr<Responder::Sink> Responder::send_streamed(Response response) {
   assert(sink_ && "a request is answered once");
   std::shared_ptr<Sink> sink = std::move(sink_);
