@@ -45,9 +45,10 @@ class Homes(unittest.TestCase):
                  "tests/c.cpp": "#include <opencv2/imgcodecs.hpp>\n", "net/d.cpp": "#include <boost/asio.hpp>\n"}
         self.assertEqual(found(rules.foreign_headers, files), [("compute/b.cpp", 1), ("net/a.cpp", 1)])
 
-    def test_imgcodecs_is_for_tests(self):
-        files = {"compute/a.cpp": "#include <opencv2/imgcodecs.hpp>\n", "tests/a.cpp": "#include <opencv2/imgcodecs.hpp>\n"}
-        self.assertEqual(found(rules.foreign_headers, files), [("compute/a.cpp", 1)])
+    def test_imgcodecs_is_for_tests_and_benchmarks(self):
+        line = "#include <opencv2/imgcodecs.hpp>\n"
+        files = {path: line for path in ("compute/a.cpp", "tests/a.cpp", "tools/histobench/a.cpp", "tools/histoctl/a.cpp")}
+        self.assertEqual(found(rules.foreign_headers, files), [("compute/a.cpp", 1), ("tools/histoctl/a.cpp", 1)])
 
     def test_siblings_own_no_process(self):
         text = "std::jthread a;\nint n = std::thread::hardware_concurrency();\nstd::cerr << 1;\nsnprintf(b);\nprintf(b);\nstd::abort();\nexit(1);\nx.exit(1);\n"

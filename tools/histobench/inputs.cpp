@@ -3,24 +3,24 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <memory>
-#include <new>
 #include <random>
 
 #include <fmt/format.h>
 #include <opencv2/imgproc.hpp>
 
-#include "compute/arena.hpp"
-#include "compute/codec/codec.hpp"
+#include "tools/histobench/coder.hpp"
+#include "tools/histobench/failure.hpp"
+#include "tools/histobench/process.hpp"
 
 namespace histod::bench {
 
 namespace codec = compute::codec;
+using codec::FileFormat;
 
 namespace {
 
 constexpr const char* k_photographs = "/usr/share/backgrounds";
+constexpr int k_jpeg_quality = 90;
 
 std::string first_photograph() {
   std::vector<std::string> paths;
@@ -32,66 +32,88 @@ std::string first_photograph() {
   return paths.empty() ? "" : paths.front();
 }
 
-struct AlignedDelete {
-  void operator()(std::byte* at) const { ::operator delete[](at, std::align_val_t(64)); }
-};
-
-/// The Y plane of a JPEG, or the first page of any other gray file, by the product's own decoders.
-cv::Mat decoded_gray(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
-  const auto file = std::as_bytes(std::span(bytes));
-  const codec::Limits limits;
-  const auto info = codec::probe(file, limits, {.jpeg_luma_plane = true});
-  if (!info) return {};
-  const std::unique_ptr<std::byte[], AlignedDelete> pixels(new (std::align_val_t(64)) std::byte[info->pixel_bytes]);
-  compute::Arena arena({.cpus = {}, .threads = 1});
-  const auto image = codec::decode(file, *info, {pixels.get(), info->pixel_bytes}, limits, arena);
-  if (!image) return {};
-  const compute::ImageView& view = image->pages.front();
-  if (view.format != compute::PixelFormat{}) return {};
-  return cv::Mat(static_cast<int>(view.height), static_cast<int>(view.width), CV_8UC1, view.data, view.stride_bytes)
-      .clone();
+/// By the product's own decoders; for gray the Y plane of a JPEG.
+cv::Mat decoded(const std::string& path, int channels) {
+  const std::string text = text_of(path);
+  try {
+    Coder coder(std::as_bytes(std::span(text)), 1, channels == 1);
+    coder.decode();
+    const cv::Mat pixels = coder.pixels();
+    return pixels.type() == CV_8UC(channels) ? pixels.clone() : cv::Mat();
+  } catch (const Failure&) {
+    return {};
+  }
 }
 
 /// Eight low bits more, so that all 65 536 levels can occur: what a camera's noise does.
-cv::Mat widened(const cv::Mat& gray) {
-  cv::Mat wide(gray.size(), CV_16UC1);
+cv::Mat widened(const cv::Mat& narrow) {
+  cv::Mat wide(narrow.size(), CV_16UC(narrow.channels()));
   std::mt19937 random(2);
-  for (std::size_t i = 0; i < gray.total(); ++i) {
-    wide.ptr<std::uint16_t>()[i] = static_cast<std::uint16_t>(gray.data[i] << 8 | (random() & 0xff));
-  }
+  for (std::size_t i = 0; i < narrow.total() * narrow.channels(); ++i)
+    wide.ptr<std::uint16_t>()[i] = static_cast<std::uint16_t>(narrow.data[i] << 8 | (random() & 0xff));
   return wide;
+}
+
+std::vector<std::byte> netpbm(const cv::Mat& pixels) {
+  const bool wide = pixels.depth() == CV_16U;
+  const std::string head = fmt::format("{}\n{} {}\n{}\n", pixels.channels() == 1 ? "P5" : "P6", pixels.cols,
+                                       pixels.rows, wide ? 65535 : 255);
+  std::vector<std::byte> out;
+  out.reserve(head.size() + pixels.total() * pixels.elemSize());
+  std::ranges::copy(std::as_bytes(std::span(head)), std::back_inserter(out));
+  const auto* const from = reinterpret_cast<const std::byte*>(pixels.data);
+  out.insert(out.end(), from, from + pixels.total() * pixels.elemSize());
+  if (wide) {  // the most significant byte is first in the file
+    for (std::size_t i = head.size(); i < out.size(); i += 2) std::swap(out[i], out[i + 1]);
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string Input::label() const {
-  return fmt::format("{} {}x{} {}-bit", name, pixels.cols, pixels.rows, pixels.depth() == CV_8U ? 8 : 16);
+  return fmt::format("{} {}x{} {}{}", name, pixels.cols, pixels.rows, pixels.channels() == 3 ? "RGB " : "",
+                     pixels.depth() == CV_8U ? "8-bit" : "16-bit");
 }
 
-Input noise(int width, int height, int depth_bits) {
-  cv::Mat pixels(height, width, depth_bits == 8 ? CV_8UC1 : CV_16UC1);
+std::span<const std::byte> Input::bytes() const {
+  return {reinterpret_cast<const std::byte*>(pixels.data), pixels.total() * pixels.elemSize()};
+}
+
+Input noise(Size size, int depth_bits, int channels) {
+  cv::Mat pixels(size.height, size.width, depth_bits == 8 ? CV_8UC(channels) : CV_16UC(channels));
   std::mt19937_64 random(1);
   const std::size_t bytes = pixels.total() * pixels.elemSize();
   for (std::size_t i = 0; i < bytes; ++i) pixels.data[i] = static_cast<std::uint8_t>(random() >> 56);
   return {"noise", pixels};
 }
 
-std::optional<Input> photograph(const std::string& path, int width, int height, int depth_bits) {
+std::optional<Input> photograph(const std::string& path, Size size, int depth_bits, int channels) {
   const std::string found = path.empty() ? first_photograph() : path;
-  const cv::Mat gray = found.empty() ? cv::Mat() : decoded_gray(found);
-  if (gray.empty()) return std::nullopt;
+  const cv::Mat narrow = found.empty() ? cv::Mat() : decoded(found, channels);
+  if (narrow.empty()) return std::nullopt;
   cv::Mat scaled;
-  cv::resize(gray, scaled, cv::Size(width, height), 0, 0, cv::INTER_CUBIC);
+  cv::resize(narrow, scaled, cv::Size(size.width, size.height), 0, 0, cv::INTER_CUBIC);
   return Input{"photograph", depth_bits == 8 ? scaled : widened(scaled)};
 }
 
-std::uint64_t digest(const Input& input) {
+std::uint64_t digest(std::span<const std::byte> bytes) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
-  const std::size_t bytes = input.pixels.total() * input.pixels.elemSize();
-  for (std::size_t i = 0; i < bytes; ++i) hash = (hash ^ input.pixels.data[i]) * 0x100000001b3ull;
+  for (const std::byte byte : bytes) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3ull;
   return hash;
+}
+
+std::string ImageFile::label() const { return fmt::format("{} {}", codec::name(format), input.label()); }
+
+ImageFile image_file(const Input& input, FileFormat format) {
+  std::vector<std::byte> bytes = netpbm(input.pixels);
+  if (format != FileFormat::pgm && format != FileFormat::ppm) {
+    Coder coder(bytes, 1);
+    coder.decode();
+    const auto made = coder.encode({format, k_jpeg_quality});
+    bytes = std::vector(made.begin(), made.end());
+  }
+  return {input, format, std::move(bytes)};
 }
 
 }  // namespace histod::bench

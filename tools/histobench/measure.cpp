@@ -9,15 +9,16 @@ namespace histod::bench {
 
 namespace {
 
-double timed_ns(const Competitor& competitor) {
-  competitor.prepare();
+double timed_ms(const Competitor& competitor) {
+  if (competitor.prepare) competitor.prepare();
   const auto started = std::chrono::steady_clock::now();
   competitor.work();
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - started).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
 }
 
-/// Between the two neighbours of a fractional position.
-double quantile(std::vector<double>& values, double part) {
+}  // namespace
+
+double quantile(std::vector<double> values, double part) {
   assert(!values.empty());
   std::ranges::sort(values);
   const double at = part * static_cast<double>(values.size() - 1);
@@ -26,31 +27,37 @@ double quantile(std::vector<double>& values, double part) {
   return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
 }
 
-}  // namespace
+double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
-double median(std::vector<double> values) { return quantile(values, 0.5); }
-
-double spread(std::vector<double> values) {
-  const double middle = quantile(values, 0.5);
-  return (quantile(values, 0.75) - quantile(values, 0.25)) / middle;
+double spread(const std::vector<double>& values) {
+  const double middle = median(values);
+  return middle == 0 ? 0 : (quantile(values, 0.75) - quantile(values, 0.25)) / middle;
 }
 
-double ratio(const Times& times) {
-  assert(times.ours_ns.size() == times.peer_ns.size());
+bool has_ratio(const Row& row) { return row.wrong.empty() && row.missing.empty() && !row.values.theirs.empty(); }
+
+double ratio(const Row& row) {
+  const auto& [ours, theirs] = row.values;
+  assert(ours.size() == theirs.size());
   std::vector<double> ratios;
-  for (std::size_t i = 0; i < times.ours_ns.size(); ++i) ratios.push_back(times.peer_ns[i] / times.ours_ns[i]);
+  for (std::size_t i = 0; i < ours.size(); ++i)
+    ratios.push_back(row.judge == Judge::faster ? theirs[i] / ours[i] : ours[i] / theirs[i]);
   return median(std::move(ratios));
 }
 
-Times take_turns(const Competitor& ours, const Competitor& peer, unsigned rounds) {
-  timed_ns(ours);
-  timed_ns(peer);
-  Times times;
+bool met(const Row& row) {
+  return row.judge == Judge::within ? ratio(row) <= row.target_ratio : ratio(row) >= row.target_ratio;
+}
+
+Series take_turns(const Competitor& ours, const Competitor& theirs, unsigned rounds) {
+  timed_ms(ours);
+  timed_ms(theirs);
+  Series series;
   for (unsigned i = 0; i < rounds; ++i) {
-    times.ours_ns.push_back(timed_ns(ours));
-    times.peer_ns.push_back(timed_ns(peer));
+    series.ours.push_back(timed_ms(ours));
+    series.theirs.push_back(timed_ms(theirs));
   }
-  return times;
+  return series;
 }
 
 }  // namespace histod::bench

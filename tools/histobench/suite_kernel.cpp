@@ -87,9 +87,11 @@ struct Case {
 
 void run_case(const Case& what, const Input& input, unsigned rounds, const Sink& sink) {
   Comparison comparison(input, what.threads);
-  Times times = take_turns(comparison.ours(what.options), comparison.peer(what.peer), rounds);
-  sink.row(
-      {what.target, what.work, input.label(), what.peer_name, std::move(times), what.target_ratio, comparison.exact()});
+  Row row{.target = what.target, .work = what.work, .input = input.label(), .peer = what.peer_name};
+  row.values = take_turns(comparison.ours(what.options), comparison.peer(what.peer), rounds);
+  row.target_ratio = what.target_ratio;
+  if (!comparison.exact()) row.wrong = "the bytes differ from the peer's";
+  sink.row(std::move(row));
 }
 
 Case equalize_8bit(double target_ratio) {
@@ -108,16 +110,14 @@ Case clahe(unsigned threads) {
           }};
 }
 
-void run_size(const Settings& settings, int width, int height, const Sink& sink) {
-  std::vector<Input> inputs{noise(width, height, 8), noise(width, height, 16)};
-  for (const int depth : {8, 16}) {
-    if (auto photo = photograph(settings.photo, width, height, depth)) inputs.push_back(std::move(*photo));
-  }
-  if (inputs.size() == 2) sink.note("no photograph: install lomiri-wallpapers-20.04, or give --photo FILE");
+void run_size(const Settings& settings, Size size, const Sink& sink) {
+  std::vector<Input> inputs = gray_inputs(settings, sink, size, true);
+  inputs.push_back(noise(size, 16));
+  if (auto photo = photograph(settings.photo, size, 16)) inputs.push_back(std::move(*photo));
   const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
   for (const Input& input : inputs) {
-    sink.input(input);
     const bool narrow = input.pixels.depth() == CV_8U;
+    if (!narrow) sink.input(input.label(), digest(input.bytes()));
     run_case(narrow ? equalize_8bit(input.name == "noise" ? 2.5 : 3.5) : equalize_16bit(), input, settings.rounds,
              sink);
     run_case(clahe(threads), input, settings.rounds, sink);
@@ -127,9 +127,8 @@ void run_size(const Settings& settings, int width, int height, const Sink& sink)
 }  // namespace
 
 void run_kernel_suite(const Settings& settings, const Sink& sink) {
-  if (settings.tiny) return run_size(settings, 400, 300, sink);
-  run_size(settings, 4000, 3000, sink);
-  if (!settings.quick) run_size(settings, 10000, 7500, sink);
+  run_size(settings, settings.scale == Scale::tiny ? k_tiny : k_12mp, sink);
+  if (settings.scale == Scale::full) run_size(settings, k_75mp, sink);
 }
 
 }  // namespace histod::bench

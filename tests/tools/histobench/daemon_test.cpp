@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/histobench/daemon.hpp"
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tools/histobench/failure.hpp"
+#include "tools/histobench/http_client.hpp"
+
+namespace histod::bench {
+namespace {
+
+using testing::HasSubstr;
+
+/// A daemon that does one thing wrong: see fake_histod.py.
+class FakeDaemon : public testing::Test {
+ protected:
+  void TearDown() override { ::unsetenv("FAKE"); }
+  static Daemon start(const char* fault) {
+    ::setenv("FAKE", fault, 1);
+    return Daemon(FAKE_HISTOD);
+  }
+  static std::string failure_of(const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const Failure& failure) {
+      return failure.what();
+    }
+    return "no failure";
+  }
+};
+
+TEST_F(FakeDaemon, IsStartedAskedAndStopped) {
+  Daemon daemon = start("wrong");
+  EXPECT_EQ(daemon.backend(), "fake");
+  EXPECT_GT(daemon.start_ms(), 0);
+  HttpClient client(daemon.port(), daemon.authorization());
+  const std::string sent = "bytes";
+  EXPECT_EQ(client.post("/v1/echo", std::as_bytes(std::span(sent))).text(), sent);
+  HttpClient stranger(daemon.port(), "Bearer somebody-else");
+  EXPECT_EQ(stranger.post("/v1/echo", std::as_bytes(std::span(sent))).status, 401u);
+  EXPECT_NO_THROW(daemon.stop());
+}
+
+TEST_F(FakeDaemon, TwoHaveDifferentTokens) {
+  const Daemon one = start("wrong"), other = start("wrong");
+  EXPECT_NE(one.authorization(), other.authorization());
+  EXPECT_NE(one.port(), other.port());
+}
+
+TEST_F(FakeDaemon, ItsMemoryIsReadFromTheKernel) {
+  Daemon daemon = start("wrong");
+  daemon.reset_peak();
+  const Daemon::Memory memory = daemon.memory();
+  EXPECT_GT(memory.resident, 1);
+  EXPECT_GE(memory.resident_peak, memory.resident - 1);
+  EXPECT_LT(memory.resident_peak, 1000);
+}
+
+TEST_F(FakeDaemon, ItsLastWordsAreQuoted) {
+  EXPECT_THAT(failure_of([] { start("dies"); }), HasSubstr("no memory for anything"));
+  EXPECT_THAT(failure_of([] { start("portless"); }), HasSubstr("does not say where it listens"));
+  EXPECT_THAT(failure_of([] { start("stubborn").stop(); }), HasSubstr("ended with 9"));
+  EXPECT_THAT(failure_of([] { Daemon("/nonexistent"); }), HasSubstr("did not become ready"));
+}
+
+}  // namespace
+}  // namespace histod::bench

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/histobench/http_client.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/tools/histobench/scripted_server.hpp"
+#include "tools/histobench/failure.hpp"
+
+namespace histod::bench {
+namespace {
+
+using test::ok_answer;
+using test::ScriptedServer;
+using testing::HasSubstr;
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::string failure_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+  return "no failure";
+}
+
+TEST(ReplyHead, IsReadWhenItIsWholeAndNotBefore) {
+  const std::string head = "HTTP/1.1 201 Created\r\nServer: x\r\ncontent-LENGTH:  42\r\n\r\n";
+  for (std::size_t i = 0; i < head.size(); ++i) EXPECT_EQ(parse_reply_head(head.substr(0, i)), std::nullopt) << i;
+  const auto read = parse_reply_head(head + "body");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->bytes, head.size());
+  EXPECT_EQ(read->status, 201u);
+  EXPECT_EQ(read->body_bytes, 42u);
+  EXPECT_TRUE(read->keeps_alive);
+}
+
+TEST(ReplyHead, KnowsWhenTheConnectionEnds) {
+  EXPECT_FALSE(parse_reply_head("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n")->keeps_alive);
+  EXPECT_FALSE(parse_reply_head("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")->keeps_alive);
+}
+
+TEST(ReplyHead, RefusesWhatCannotBeFramed) {
+  for (const char* head : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "SSH-2.0-x\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "HTTP/1.\r\n\r\n",
+                           "HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"})
+    EXPECT_THROW(parse_reply_head(head), Failure) << head;
+  EXPECT_THROW(parse_reply_head(std::string(20'000, 'x')), Failure) << "it would read for ever";
+}
+
+TEST(HttpClient, SendsWhatItIsGivenOnOneConnection) {
+  ScriptedServer server([](const ScriptedServer::Request& request) { return ok_answer(request.head + request.body); });
+  HttpClient client(server.port(), "Bearer t");
+  for (int i = 0; i < 3; ++i) {
+    const Reply reply = client.post("/v1/echo?x=1", bytes_of("the body"));
+    EXPECT_EQ(reply.status, 200u);
+    EXPECT_THAT(std::string(reply.text()), HasSubstr("POST /v1/echo?x=1 HTTP/1.1\r\n"));
+    EXPECT_THAT(std::string(reply.text()), HasSubstr("Authorization: Bearer t\r\n"));
+    EXPECT_THAT(std::string(reply.text()), HasSubstr("\r\n\r\nthe body"));
+  }
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST(HttpClient, CarriesBodiesLargerThanAnySocketBuffer) {
+  ScriptedServer server([](const ScriptedServer::Request& request) { return ok_answer(request.body + "!"); });
+  HttpClient client(server.port());
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{70'000}, std::size_t{20'000'000}}) {
+    std::string sent(size, 'a');
+    for (std::size_t i = 0; i < size; ++i) sent[i] = static_cast<char>('a' + i % 23);
+    const auto got = client.post_ok("/", bytes_of(sent));
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(got.data()), got.size()), sent + "!") << size;
+  }
+}
+
+TEST(HttpClient, ConnectsAgainWhenTheServerHasClosed) {
+  ScriptedServer server([](const ScriptedServer::Request&) {
+    return std::string("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+  });
+  HttpClient client(server.port());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/").text(), "hi");
+  EXPECT_EQ(server.connections(), 3);
+}
+
+TEST(HttpClient, SaysWhatWentWrong) {
+  std::string answer;
+  ScriptedServer server([&](const ScriptedServer::Request&) { return answer; });
+  HttpClient client(server.port());
+  const auto ask = [&] { client.post_ok("/x", bytes_of("body")); };
+  answer = "HTTP/1.1 415 Unsupported\r\nContent-Length: 9\r\n\r\nno images";
+  EXPECT_EQ(failure_of(ask), "POST /x answers 415: no images");
+  answer = "";
+  EXPECT_THAT(failure_of(ask), HasSubstr("closed the connection inside an answer"));
+  answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nthree";
+  EXPECT_THAT(failure_of(ask), HasSubstr("more than its Content-Length"));
+  answer = ok_answer("fine");
+  EXPECT_EQ(failure_of(ask), "no failure") << "after a failure the next request has a connection of its own";
+}
+
+TEST(HttpClient, ConnectsWhenItIsUsed) {
+  const Listening free_port;
+  EXPECT_NO_THROW(HttpClient client(free_port.port));
+  std::uint16_t closed = 0;
+  {
+    closed = Listening().port;
+  }
+  HttpClient client(closed);
+  EXPECT_THAT(failure_of([&] { client.get("/"); }), HasSubstr("cannot connect"));
+}
+
+}  // namespace
+}  // namespace histod::bench

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/histobench/http_client.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "tools/histobench/failure.hpp"
+
+namespace histod::bench {
+
+namespace {
+
+constexpr std::size_t k_receive_bytes = 64 * 1024, k_head_bytes_max = 16 * 1024;
+constexpr timeval k_patience{120, 0};
+
+[[noreturn]] void fail_errno(const char* what) { throw Failure(fmt::format("{}: {}", what, std::strerror(errno))); }
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+template <class Number>
+Number number_of(std::string_view text) {
+  Number number = 0;
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+    throw Failure(fmt::format("the server sent \"{}\" where a number belongs", text));
+  return number;
+}
+
+}  // namespace
+
+std::optional<ReplyHead> parse_reply_head(std::string_view received) {
+  const std::size_t end = received.find("\r\n\r\n");
+  if (end == std::string_view::npos) {
+    if (received.size() > k_head_bytes_max) throw Failure("the server's header section does not end");
+    return std::nullopt;
+  }
+  const std::string head = lower(received.substr(0, end + 2));
+  if (!head.starts_with("http/1.") || head.size() < 12) throw Failure("the server does not speak HTTP/1");
+  const std::size_t length = head.find("\r\ncontent-length:");
+  if (length == std::string::npos) throw Failure("the server's answer has no Content-Length");
+  return ReplyHead{.bytes = end + 4,
+                   .status = number_of<unsigned>(std::string_view(head).substr(9, 3)),
+                   .body_bytes = number_of<std::uint64_t>(std::string_view(head).substr(length + 17)),
+                   .keeps_alive = head.starts_with("http/1.1") && !head.contains("\r\nconnection: close\r\n")};
+}
+
+std::string request_head(std::string_view method, std::string_view target, std::string_view authorization,
+                         std::size_t body_bytes) {
+  return fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{}{}{}Content-Length: {}\r\n\r\n", method, target,
+                     authorization.empty() ? "" : "Authorization: ", authorization, authorization.empty() ? "" : "\r\n",
+                     body_bytes);
+}
+
+int connect_to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  const int on = 1;
+  if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    ::close(fd);
+    fail_errno("cannot connect");
+  }
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &k_patience, sizeof k_patience);
+  return fd;
+}
+
+HttpClient::HttpClient(std::uint16_t port, std::string authorization)
+    : port_(port), authorization_(std::move(authorization)), buffer_(k_receive_bytes) {}
+
+HttpClient::~HttpClient() { close(); }
+
+void HttpClient::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+Reply HttpClient::ask(std::string_view method, std::string_view target, std::span<const std::byte> body) {
+  if (fd_ < 0) fd_ = connect_to(port_);
+  try {
+    send(request_head(method, target, authorization_, body.size()), body);
+    return receive();
+  } catch (const Failure&) {
+    close();
+    throw;
+  }
+}
+
+std::span<const std::byte> HttpClient::post_ok(std::string_view target, std::span<const std::byte> body) {
+  const Reply reply = post(target, body);
+  if (reply.status != 200)
+    throw Failure(fmt::format("POST {} answers {}: {:.200}", target, reply.status, reply.text()));
+  return reply.body;
+}
+
+void HttpClient::send(std::string_view head, std::span<const std::byte> body) {
+  std::array<iovec, 2> parts{
+      {{const_cast<char*>(head.data()), head.size()}, {const_cast<std::byte*>(body.data()), body.size()}}};
+  std::size_t left = head.size() + body.size();
+  while (left > 0) {
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    // A server that refuses answers before it has read everything: what it says is worth more than EPIPE.
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
+    if (sent < 0) fail_errno("cannot send");
+    left -= static_cast<std::size_t>(sent);
+    auto gone = static_cast<std::size_t>(sent);
+    for (iovec& part : parts) {
+      const std::size_t taken = std::min(gone, part.iov_len);
+      part = {static_cast<char*>(part.iov_base) + taken, part.iov_len - taken};
+      gone -= taken;
+    }
+  }
+}
+
+std::size_t HttpClient::receive_some(std::size_t at) {
+  const ssize_t got = ::recv(fd_, buffer_.data() + at, buffer_.size() - at, 0);
+  if (got < 0) fail_errno("cannot receive");
+  if (got == 0) throw Failure("the server closed the connection inside an answer");
+  return static_cast<std::size_t>(got);
+}
+
+Reply HttpClient::receive() {
+  std::size_t have = 0;
+  std::optional<ReplyHead> head;
+  while (!head) {
+    have += receive_some(have);
+    head = parse_reply_head({reinterpret_cast<const char*>(buffer_.data()), have});
+  }
+  const std::size_t whole = head->bytes + head->body_bytes;
+  if (buffer_.size() < whole) buffer_.resize(whole);
+  while (have < whole) have += receive_some(have);
+  if (have > whole) throw Failure("the server sent more than its Content-Length");
+  if (!head->keeps_alive) close();
+  return {head->status, std::span(buffer_).subspan(head->bytes, head->body_bytes)};
+}
+
+}  // namespace histod::bench

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/histobench/suites.hpp"
+
+#include <array>
+
+#include "tools/histobench/failure.hpp"
+
+namespace histod::bench {
+
+namespace {
+
+constexpr std::array k_suites{
+    Suite{"kernel", "counting, tables, applying, CLAHE, in process", run_kernel_suite},
+};
+
+constexpr const char* k_no_photograph = "no photograph: install lomiri-wallpapers-20.04, or give --photo FILE";
+
+}  // namespace
+
+std::span<const Suite> suites() { return k_suites; }
+
+double Settings::seconds() const { return scale == Scale::full ? 10 : scale == Scale::quick ? 1 : 0.1; }
+
+void compare(const Sink& sink, Row row, const Competitor& ours, const Competitor& theirs, unsigned rounds,
+             const std::function<std::string()>& check) {
+  try {
+    row.wrong = check();
+    if (row.wrong.empty()) {
+      row.values = take_turns(ours, theirs, rounds);
+      row.wrong = check();
+    }
+  } catch (const Failure& failure) {
+    row.wrong = failure.what();
+  }
+  sink.row(std::move(row));
+}
+
+std::vector<Input> gray_inputs(const Settings& settings, const Sink& sink, Size size, bool with_noise) {
+  std::vector<Input> inputs;
+  if (auto photo = photograph(settings.photo, size, 8)) inputs.push_back(std::move(*photo));
+  if (inputs.empty()) sink.note(k_no_photograph);
+  if (inputs.empty() || with_noise) inputs.push_back(noise(size, 8));
+  for (const Input& input : inputs) sink.input(input.label(), digest(input.bytes()));
+  return inputs;
+}
+
+Input color_input(const Settings& settings, const Sink& sink, Size size) {
+  Input input = photograph(settings.photo, size, 8, 3).value_or(noise(size, 8, 3));
+  sink.input(input.label(), digest(input.bytes()));
+  return input;
+}
+
+}  // namespace histod::bench
