@@ -206,7 +206,33 @@ class HttpTest(unittest.TestCase):
                 self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"))
                 self.assertEqual(body, sent)
             self.assertEqual(daemon.request("POST", "/v1/echo", b"body", role="read")[0], 403)
+            status, headers, _ = daemon.request("GET", "/v1/echo")
+            self.assertEqual((status, headers["allow"]), (405, "POST"))
             self.assertEqual(daemon.stop(), 0)
+
+    def test_echo_on_one_connection_in_every_framing(self):
+        """Many requests one after the other, in chunks as well, and two at once: each gets its own bytes back."""
+        with Daemon("--bench", "--max-upload-bytes", "1MiB") as daemon:
+            session = requests.Session()
+            session.headers["Authorization"] = f"Bearer {daemon.tokens['submit']}"
+            url = f"http://127.0.0.1:{daemon.port}/v1/echo"
+            for size in (1, 65_535, 65_536, 65_537, 1 << 20, 0, 300):
+                sent = np.random.default_rng(size).bytes(size)
+                self.assertEqual(session.post(url, data=sent, timeout=30).content, sent)
+                pieces = (sent[i:i + 10_000] for i in range(0, size, 10_000))
+                answer = session.post(url, data=pieces, timeout=30)
+                self.assertEqual((answer.status_code, answer.content), (200, sent))
+            self.problem(daemon.request("POST", "/v1/echo", b"x" * ((1 << 20) + 1)), 413, "too-large")
+            head = f"POST /v1/echo HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {daemon.tokens['submit']}\r\nContent-Length: 3\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as connection:
+                connection.sendall(f"{head}one{head}two".encode())
+                received = b""
+                while not received.endswith(b"two"):
+                    some = connection.recv(65536)
+                    self.assertTrue(some, received)
+                    received += some
+            self.assertEqual(received.count(b"HTTP/1.1 200"), 2)
+            self.assertIn(b"\r\n\r\none", received)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,24 @@ std::string field_of(std::string_view line, std::string_view name) {
   return std::string(line.substr(0, line.find_first_of(" \n")));
 }
 
+double pool_mib(pid_t pid) {
+  std::istringstream maps(text_of(fmt::format("/proc/{}/smaps", pid)));
+  double size_kib = 0, sum_kib = 0;
+  bool has_file = false;
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t colon = line.find(": ");
+    if (colon == std::string::npos) {  // "FROM-TO MODE ... [FILE]" begins a mapping
+      has_file = line.find('/') != std::string::npos || line.find('[') != std::string::npos;
+      continue;
+    }
+    double kib = 0;
+    std::istringstream(line.substr(colon + 1)) >> kib;
+    if (line.starts_with("Size:")) size_kib = kib;
+    if (line.starts_with("Rss:") && !has_file && size_kib >= 65536) sum_kib += kib;
+  }
+  return sum_kib / 1024;
+}
+
 std::string last_lines(const std::string& log) {
   const std::size_t bytes = std::min<std::size_t>(log.size(), 600);
   return log.substr(log.size() - bytes);
@@ -81,6 +99,7 @@ std::string last_lines(const std::string& log) {
 }  // namespace
 
 Daemon::Daemon(const std::string& program, const std::vector<std::string>& flags) {
+  if (program.empty()) throw Failure("there is no histod beside histobench: give --histod FILE");
   const std::string token = random_token();
   authorization_ = "Bearer " + token;
   write_private(folder_.file("tokens"), "submit " + token + "\n");
@@ -131,6 +150,7 @@ Daemon::Memory Daemon::memory() const {
     if (line.starts_with("VmRSS:")) memory.resident = kib / 1024;
     if (line.starts_with("VmHWM:")) memory.resident_peak = kib / 1024;
   }
+  memory.pool = pool_mib(process_->pid());
   return memory;
 }
 

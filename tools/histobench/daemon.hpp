@@ -28,6 +28,7 @@ class Daemon {
   /// What /proc says of its memory, in MiB.
   struct Memory {
     double resident = 0, resident_peak = 0;
+    double pool = 0;  ///< of what is resident: mappings of 64 MiB and more without a file, which only the pool has
   };
   Memory memory() const;
   void reset_peak();  ///< the peak begins anew at what is resident now

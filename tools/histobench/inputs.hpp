@@ -32,6 +32,10 @@ struct Input {
 /// Uniform noise from a fixed seed.
 Input noise(Size size, int depth_bits, int channels = 1);
 
+/// The middle third of the range only, 8 bit: equalized it looks so different that an oracle cannot take one for the
+/// other, which uniform noise does not.
+Input dim_noise(Size size, int channels = 1);
+
 /// A photograph scaled to this size: `path`, else the first JPEG of Debian's package lomiri-wallpapers-20.04. None
 /// where there is no such file, or it cannot be decoded.
 std::optional<Input> photograph(const std::string& path, Size size, int depth_bits, int channels = 1);
@@ -48,7 +52,7 @@ struct ImageFile {
   std::string label() const;  ///< "png noise 4000x3000 8-bit"
 };
 
-/// PGM or PPM by hand, the others by histod's own encoders: uncompressed TIFF, PNG, JPEG of quality 90.
+/// PGM, PPM and uncompressed TIFF by hand; PNG and JPEG of quality 90 by histod's own encoders.
 ImageFile image_file(const Input& input, compute::codec::FileFormat format);
 
 }  // namespace histod::bench

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/histobench/chart.hpp"
 #include "tools/histobench/cli.hpp"
 #include "tools/histobench/failure.hpp"
 #include "tools/histobench/machine.hpp"
@@ -87,6 +88,8 @@ int run(const Arguments& arguments) {
   const bool finished = measure(arguments.settings, report);
   if (!arguments.json_path.empty() && !write_file(arguments.json_path, to_json(report) + "\n"))
     return fail(fmt::format("cannot write {}: {}", arguments.json_path, std::strerror(errno)), 2);
+  if (!arguments.chart_path.empty() && !write_file(arguments.chart_path, to_svg(report)))
+    return fail(fmt::format("cannot write {}: {}", arguments.chart_path, std::strerror(errno)), 2);
   for (const Row& row : report.rows) {
     if (!row.wrong.empty()) return fail(fmt::format("{}, {}: {}", row.work, row.input, row.wrong), 1);
   }

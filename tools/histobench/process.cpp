@@ -112,11 +112,14 @@ void run_program(const Command& command) {
 std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "" : path);
+  std::string found;
   for (std::string folder; std::getline(folders, folder, ':');) {
     std::string file = folder + '/' + name;
-    if (::access(file.c_str(), X_OK) == 0) return file;
+    if (::access(file.c_str(), X_OK) != 0) continue;
+    if (folder == "/usr/bin") return file;
+    if (found.empty()) found = std::move(file);
   }
-  return {};
+  return found;
 }
 
 std::string first_line_of(const std::vector<std::string>& words) {

@@ -39,7 +39,7 @@ class Process {
 /// Runs a program to its end; throws Failure when its exit code is not 0.
 void run_program(const Command& command);
 
-/// Where PATH has a program; empty when it has not.
+/// Where PATH has a program; empty when it has not. Debian's own goes before one that somebody put in front of it.
 std::string find_program(const std::string& name);
 
 /// The first line that a program writes to stdout or stderr; empty when it cannot be run.

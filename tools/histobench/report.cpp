@@ -12,7 +12,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr const char* k_format = "{:<4} {:<30} {:<31} {:<24} {:>9} {:>9} {:<4} {:>6} {:>6} {:>7}  {}\n";
+constexpr const char* k_format = "{:<4} {:<39} {:<36} {:<24} {:>9} {:>9} {:<4} {:>6} {:>6} {:>7}  {}\n";
 
 std::string shown(const std::vector<double>& values) {
   if (values.empty()) return "-";

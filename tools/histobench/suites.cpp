@@ -11,9 +11,15 @@ namespace {
 
 constexpr std::array k_suites{
     Suite{"kernel", "counting, tables, applying, CLAHE, in process", run_kernel_suite},
+    Suite{"codec", "decoding and encoding, in process", run_codec_suite},
+    Suite{"http", "whole requests beside the echo, OpenCV, Flask, libvips, GraphicsMagick and ImageMagick",
+          run_http_suite},
+    Suite{"small", "requests a second beside nginx; latencies at constant rates, alone and beside large images",
+          run_small_suite},
+    Suite{"memory", "start, idle and peak memory of the daemon", run_memory_suite},
+    Suite{"scaling", "one thread beside two and more, in process", run_scaling_suite},
+    Suite{"node", "this machine's memory, loopback and codecs, and how close the daemon comes to them", run_node_suite},
 };
-
-constexpr const char* k_no_photograph = "no photograph: install lomiri-wallpapers-20.04, or give --photo FILE";
 
 }  // namespace
 
@@ -39,13 +45,13 @@ std::vector<Input> gray_inputs(const Settings& settings, const Sink& sink, Size 
   std::vector<Input> inputs;
   if (auto photo = photograph(settings.photo, size, 8)) inputs.push_back(std::move(*photo));
   if (inputs.empty()) sink.note(k_no_photograph);
-  if (inputs.empty() || with_noise) inputs.push_back(noise(size, 8));
+  if (inputs.empty() || with_noise) inputs.push_back(dim_noise(size));
   for (const Input& input : inputs) sink.input(input.label(), digest(input.bytes()));
   return inputs;
 }
 
 Input color_input(const Settings& settings, const Sink& sink, Size size) {
-  Input input = photograph(settings.photo, size, 8, 3).value_or(noise(size, 8, 3));
+  Input input = photograph(settings.photo, size, 8, 3).value_or(dim_noise(size, 3));
   sink.input(input.label(), digest(input.bytes()));
   return input;
 }

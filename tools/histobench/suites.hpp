@@ -48,7 +48,9 @@ std::span<const Suite> suites();
 void compare(const Sink& sink, Row row, const Competitor& ours, const Competitor& theirs, unsigned rounds,
              const std::function<std::string()>& check);
 
-/// A photograph where there is one, and noise where it is asked for or there is none; the digests are told.
+inline constexpr const char* k_no_photograph = "no photograph: install lomiri-wallpapers-20.04, or give --photo FILE";
+
+/// A photograph where there is one, and dim noise where it is asked for or there is none; the digests are told.
 std::vector<Input> gray_inputs(const Settings& settings, const Sink& sink, Size size, bool with_noise);
 Input color_input(const Settings& settings, const Sink& sink, Size size);
 

@@ -2,6 +2,7 @@
 #include "tools/histobench/daemon.hpp"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,6 +58,32 @@ TEST_F(FakeDaemon, ItsMemoryIsReadFromTheKernel) {
   EXPECT_GT(memory.resident, 1);
   EXPECT_GE(memory.resident_peak, memory.resident - 1);
   EXPECT_LT(memory.resident_peak, 1000);
+}
+
+TEST_F(FakeDaemon, OfItsMemoryOnlyLargeMappingsWithoutAFileAreThePool) {
+  const Daemon daemon = start("wrong");
+  EXPECT_GE(daemon.memory().pool, 0);
+  EXPECT_LT(daemon.memory().pool, 1) << "a Python program has none";
+}
+
+TEST_F(FakeDaemon, IsGoneWithItsObjectAndLeavesNothing) {
+  const TemporaryFolder folder;
+  const char* const before = std::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TMPDIR", folder.file("").c_str(), 1);
+  std::uint16_t port = 0;
+  {
+    const Daemon daemon = start("wrong");
+    port = daemon.port();
+    EXPECT_FALSE(std::filesystem::is_empty(folder.file("")));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.file(""))) << "tokens and spool are removed";
+  EXPECT_THROW(connect_to(port), Failure);
+  if (kept.empty()) {
+    ::unsetenv("TMPDIR");
+  } else {
+    ::setenv("TMPDIR", kept.c_str(), 1);
+  }
 }
 
 TEST_F(FakeDaemon, ItsLastWordsAreQuoted) {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/histobench/http_client.hpp"
 
+#include <array>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/tools/histobench/scripted_server.hpp"
 #include "tools/histobench/failure.hpp"
@@ -41,6 +46,14 @@ TEST(ReplyHead, KnowsWhenTheConnectionEnds) {
   EXPECT_FALSE(parse_reply_head("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")->keeps_alive);
 }
 
+TEST(RequestHead, IsWhatAServerExpects) {
+  EXPECT_EQ(request_head("POST", "/v1/equalize?rule=vips", "Bearer t", 12),
+            "POST /v1/equalize?rule=vips HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer t\r\nContent-Length: "
+            "12\r\n\r\n");
+  EXPECT_EQ(request_head("GET", "/", "", 0), "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+      << "no token, no field";
+}
+
 TEST(ReplyHead, RefusesWhatCannotBeFramed) {
   for (const char* head : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "SSH-2.0-x\r\n\r\n",
                            "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "HTTP/1.\r\n\r\n",
@@ -71,6 +84,54 @@ TEST(HttpClient, CarriesBodiesLargerThanAnySocketBuffer) {
     const auto got = client.post_ok("/", bytes_of(sent));
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(got.data()), got.size()), sent + "!") << size;
   }
+}
+
+TEST(HttpClient, TakesAnswersInPieces) {
+  for (const std::size_t piece : {1u, 7u, 64u, 1000u}) {
+    ScriptedServer server([](const ScriptedServer::Request& request) { return ok_answer(request.body); }, piece);
+    HttpClient client(server.port());
+    for (const std::size_t size : {0u, 1u, 300u, 5000u}) {
+      const std::string sent(size, 'p');
+      EXPECT_EQ(client.post("/", bytes_of(sent)).text(), sent) << piece << ' ' << size;
+    }
+    EXPECT_EQ(server.connections(), 1);
+  }
+}
+
+TEST(HttpClient, ASmallAnswerAfterALargeOneIsNotMixedWithIt) {
+  ScriptedServer server([](const ScriptedServer::Request& request) { return ok_answer(request.body); });
+  HttpClient client(server.port());
+  const std::string large(3'000'000, 'l'), small = "small";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(client.post("/", bytes_of(large)).body.size(), large.size());
+    EXPECT_EQ(client.post("/", bytes_of(small)).text(), small);
+    EXPECT_EQ(client.get("/").text(), "");
+  }
+}
+
+/// A server that does not read a body before it refuses it, and then closes: its word counts, not the broken pipe.
+TEST(HttpClient, HearsARefusalThatComesBeforeItsBodyIsRead) {
+  const Listening listening;
+  std::thread server([&] {
+    const int fd = ::accept(listening.fd, nullptr, nullptr);
+    std::array<char, 1024> head{};
+    EXPECT_GT(::recv(fd, head.data(), head.size(), 0), 0);
+    const std::string refusal = "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbig!";
+    EXPECT_EQ(::send(fd, refusal.data(), refusal.size(), MSG_NOSIGNAL), static_cast<ssize_t>(refusal.size()));
+    ::shutdown(fd, SHUT_WR);
+    std::vector<char> rest(1 << 20);
+    while (::recv(fd, rest.data(), rest.size(), 0) > 0) {
+    }
+    ::close(fd);
+  });
+  {
+    HttpClient client(listening.port);
+    const std::string body(30'000'000, 'b');
+    const Reply reply = client.post("/", bytes_of(body));
+    EXPECT_EQ(reply.status, 413u);
+    EXPECT_EQ(reply.text(), "big!");
+  }
+  server.join();
 }
 
 TEST(HttpClient, ConnectsAgainWhenTheServerHasClosed) {

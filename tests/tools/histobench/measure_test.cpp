@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/histobench/measure.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <random>
 #include <string>
 
 #include <boost/json/parse.hpp>
@@ -36,6 +39,18 @@ TEST(Measure, QuantilesLieBetweenNeighbours) {
   EXPECT_DOUBLE_EQ(quantile({10, 20, 30, 40, 50}, 0.99), 49.6);
   EXPECT_DOUBLE_EQ(spread({10, 20, 30, 40, 50}), 20.0 / 30);
   EXPECT_DOUBLE_EQ(spread({0, 0}), 0);
+}
+
+/// Against the definition: as many values at or below it as there should be.
+TEST(Measure, PercentilesOfManyValuesAreExact) {
+  std::mt19937 random(5);
+  std::vector<double> values(10'001);
+  for (double& value : values) value = std::exp(std::normal_distribution(0.0, 2.0)(random));
+  for (const double part : {0.001, 0.5, 0.9, 0.99, 0.999}) {
+    const double at = quantile(values, part);
+    const auto below = std::ranges::count_if(values, [&](double value) { return value <= at; });
+    EXPECT_NEAR(static_cast<double>(below), part * 10'000 + 1, 1) << part;
+  }
 }
 
 TEST(Measure, TheRatioIsTheMedianOfThePairs) {
@@ -76,6 +91,21 @@ TEST(Verdict, SaysWhyThereIsNoRatio) {
   EXPECT_EQ(verdict(wrong), "wrong output");
   EXPECT_THAT(line(wrong), HasSubstr("wrong output: a sample differs"));
   EXPECT_THAT(line(wrong), Not(HasSubstr(" 2.00"))) << "a ratio of wrong outputs is no ratio";
+}
+
+TEST(Report, TheTablesColumnsStandUnderOneAnother) {
+  const std::string head = heading();
+  for (const auto& [ours, theirs] : {std::pair(0.00123, 1.0), std::pair(12.3456, 99999.4), std::pair(123456.7, 5.0)}) {
+    const Row row = row_of(Judge::faster, 2, {ours, ours, ours}, {theirs, theirs, theirs});
+    const std::string text = line(row);
+    EXPECT_EQ(text.find("input"), head.find("input"));
+    EXPECT_EQ(text.find("peer"), head.find("peer"));
+    EXPECT_EQ(text.find(" ms "), head.find(" unit ")) << text;
+    EXPECT_EQ(std::ranges::count(text, '\n'), 1);
+  }
+  EXPECT_THAT(line(row_of(Judge::within, 1.15, {1}, {1})), HasSubstr("<=1.15  met"));
+  EXPECT_THAT(line(row_of(Judge::more, 0.6, {1}, {2})), HasSubstr(">=0.60  missed"));
+  EXPECT_THAT(line(row_of(Judge::faster, 0, {1}, {})), HasSubstr("no target"));
 }
 
 TEST(Report, JsonHoldsEveryValue) {
@@ -121,6 +151,21 @@ TEST_F(CompareTest, LooksAgainAfterwards) {
   int checks = 0;
   const Row row = compared([] {}, [&] { return checks++ == 0 ? std::string() : std::string("it went wrong later"); });
   EXPECT_EQ(row.wrong, "it went wrong later");
+}
+
+TEST_F(CompareTest, WhatIsKnownOfTheRowStays) {
+  Row got;
+  const Sink sink{.input = {}, .row = [&](Row row) { got = std::move(row); }, .note = {}, .fact = {}};
+  Row row = row_of(Judge::within, 1.15, {}, {});
+  row.peer = "peer";
+  int ours = 0, theirs = 0;
+  compare(sink, row, {{}, [&] { ++ours; }}, {{}, [&] { ++theirs; }}, 5, [] { return std::string(); });
+  EXPECT_EQ(got.target, "P0");
+  EXPECT_EQ(got.judge, Judge::within);
+  EXPECT_DOUBLE_EQ(got.target_ratio, 1.15);
+  EXPECT_EQ(got.values.ours.size(), 5u);
+  EXPECT_EQ(ours, 6) << "one more to warm up";
+  EXPECT_EQ(theirs, 6);
 }
 
 TEST_F(CompareTest, AFailureIsTheRowsAndNotTheProgramsEnd) {

@@ -4,6 +4,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <memory>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,6 +85,35 @@ TEST(Process, ProgramsAreFoundAsTheShellDoes) {
   EXPECT_EQ(find_program("no-such-program"), "");
 }
 
+TEST(Process, DebiansOwnProgramsGoFirst) {
+  const TemporaryFolder folder;
+  for (const char* name : {"env", "ours-alone"}) {
+    std::ofstream(folder.file(name)) << "#!/bin/sh\n";
+    std::filesystem::permissions(folder.file(name), std::filesystem::perms::owner_all);
+  }
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", (folder.file("") + ":/usr/bin").c_str(), 1);
+  EXPECT_EQ(find_program("env"), "/usr/bin/env");
+  EXPECT_EQ(find_program("ours-alone"), folder.file("") + "/ours-alone");
+  ::setenv("PATH", folder.file("").c_str(), 1);
+  EXPECT_EQ(find_program("env"), folder.file("") + "/env") << "a folder that PATH does not name is not looked into";
+  ::unsetenv("PATH");
+  EXPECT_EQ(find_program("env"), "");
+  ::setenv("PATH", path.c_str(), 1);
+}
+
+TEST(Process, ManyAtOnceEachTellTheirOwnEnd) {
+  std::vector<std::unique_ptr<Process>> processes;
+  for (int code = 0; code < 20; ++code)
+    processes.push_back(std::make_unique<Process>(shell("exit " + std::to_string(code))));
+  for (int code = 0; code < 20; ++code) {
+    EXPECT_EQ(processes[code]->wait(), code);
+    EXPECT_EQ(processes[code]->wait(), code) << "asking twice does not change it";
+    EXPECT_FALSE(processes[code]->running());
+    EXPECT_EQ(processes[code]->stop(0), code) << "stopping what has ended tells the same";
+  }
+}
+
 TEST(TemporaryFolder, IsRemovedWithAllThatIsInIt) {
   std::string path;
   {
@@ -104,6 +136,41 @@ TEST(Arguments, AreReadInFull) {
   EXPECT_EQ(read->chart_path, "c.svg");
   EXPECT_EQ(read->settings.photo, "p.jpg");
   EXPECT_EQ(read->settings.daemon_program, "/bin/sh");
+}
+
+TEST(Arguments, WhatIsWrongIsSaidInASentence) {
+  const std::pair<std::vector<const char*>, const char*> calls[] = {
+      {{"--fast"}, "unknown option --fast"},
+      {{"kernel"}, "unknown option kernel"},
+      {{"--rounds"}, "--rounds needs a value"},
+      {{"--rounds", "0"}, "--rounds takes 1 to 1000, not \"0\""},
+      {{"--rounds", "1001"}, "--rounds takes 1 to 1000, not \"1001\""},
+      {{"--rounds", "-1"}, "--rounds takes 1 to 1000, not \"-1\""},
+      {{"--rounds", "3x"}, "--rounds takes 1 to 1000, not \"3x\""},
+      {{"--rounds", ""}, "--rounds takes 1 to 1000, not \"\""},
+      {{"--json"}, "--json needs a value"},
+      {{"--chart"}, "--chart needs a value"},
+      {{"--photo"}, "--photo needs a value"},
+      {{"--histod", "/nonexistent/histod"}, "--histod /nonexistent/histod: there is no such program"},
+      {{"--suite", "kernel,speed"}, "there is no suite \"speed\", only kernel, codec"},
+      {{"--suite", ""}, "--suite needs a name of kernel, codec"},
+  };
+  for (const auto& [words, said] : calls) {
+    const auto read = parse_arguments(words);
+    ASSERT_FALSE(read) << words.front();
+    EXPECT_THAT(read.error(), testing::StartsWith(said));
+    EXPECT_EQ(read.error().find('\n'), std::string::npos);
+  }
+}
+
+TEST(Arguments, TheScaleDecidesHowManyRounds) {
+  const auto rounds = [](std::vector<const char*> words) { return parse_arguments(words)->settings.rounds; };
+  EXPECT_EQ(rounds({"--tiny"}), 1u);
+  EXPECT_GT(rounds({"--quick"}), 1u);
+  EXPECT_GT(rounds({}), rounds({"--quick"}));
+  EXPECT_EQ(rounds({"--quick", "--rounds", "9"}), 9u);
+  EXPECT_TRUE(parse_arguments(std::vector{"--help"})->help);
+  EXPECT_TRUE(parse_arguments(std::vector{"-h"})->help);
 }
 
 TEST(Arguments, WithoutAnyEverySuiteRunsInFull) {

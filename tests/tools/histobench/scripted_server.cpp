@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/tools/histobench/scripted_server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <regex>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +16,8 @@ std::string ok_answer(const std::string& body) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-ScriptedServer::ScriptedServer(Answer answer) : answer_(std::move(answer)), acceptor_([this] { accept_all(); }) {}
+ScriptedServer::ScriptedServer(Answer answer, std::size_t piece_bytes)
+    : answer_(std::move(answer)), piece_bytes_(piece_bytes), acceptor_([this] { accept_all(); }) {}
 
 ScriptedServer::~ScriptedServer() {
   ::shutdown(listening_.fd, SHUT_RDWR);
@@ -30,6 +34,8 @@ void ScriptedServer::accept_all() {
   while (true) {
     const int fd = ::accept4(listening_.fd, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const std::lock_guard lock(mutex_);
     sockets_.push_back(fd);
     threads_.emplace_back([this, fd, connection = connections_++] { serve(fd, connection); });
@@ -57,7 +63,8 @@ void ScriptedServer::serve(int fd, int connection) {
     const std::string answer = answer_(request);
     std::size_t sent = 0;
     while (sent < answer.size()) {
-      const ssize_t some_sent = ::send(fd, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
+      const ssize_t some_sent =
+          ::send(fd, answer.data() + sent, std::min(piece_bytes_, answer.size() - sent), MSG_NOSIGNAL);
       if (some_sent <= 0) return;
       sent += static_cast<std::size_t>(some_sent);
     }

@@ -25,7 +25,8 @@ class ScriptedServer {
   /// The raw answer; an empty one closes the connection.
   using Answer = std::function<std::string(const Request& request)>;
 
-  explicit ScriptedServer(Answer answer);
+  /// `piece_bytes`: how much of an answer is sent at a time; each piece is a packet of its own.
+  explicit ScriptedServer(Answer answer, std::size_t piece_bytes = 1u << 30);
   ~ScriptedServer();
   ScriptedServer(const ScriptedServer&) = delete;
   ScriptedServer& operator=(const ScriptedServer&) = delete;
@@ -40,6 +41,7 @@ class ScriptedServer {
 
   bench::Listening listening_;
   Answer answer_;
+  std::size_t piece_bytes_;
   std::atomic<int> connections_{0}, requests_{0};
   std::mutex mutex_;  ///< of what follows
   std::vector<int> sockets_;
