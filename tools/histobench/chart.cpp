@@ -10,7 +10,7 @@ namespace histod::bench {
 
 namespace {
 
-constexpr double k_label_px = 560, k_bar_px = 420, k_value_px = 180, k_row_px = 20, k_head_px = 60;
+constexpr double k_label_px = 640, k_bar_px = 420, k_value_px = 180, k_row_px = 20, k_head_px = 60;
 
 std::string escaped(const std::string& text) {
   std::string out;

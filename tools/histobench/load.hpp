@@ -21,11 +21,12 @@ struct Load {
 
 struct LoadResult {
   std::vector<double> latencies_ms;
-  double per_second = 0;  ///< answers within the time that was asked for
+  double per_second = 0;  ///< answers while requests were sent
   std::string wrong;      ///< what was wrong with the first answer that was; empty: none
 };
 
-/// Each connection asks as soon as it has its answer: how many requests a second there can be.
+/// Each connection asks as soon as it has its answer: how many requests a second there can be. Goes on for that time,
+/// and until there was one answer.
 LoadResult closed_loop(const Load& load, double seconds);
 
 /// Requests come at a constant rate, whatever the answers do, and wait in line when no connection is free. Latency
