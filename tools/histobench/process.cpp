@@ -46,6 +46,7 @@ std::vector<std::string> child_environment(const Command& command) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int output = ::open(output_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
   const int nothing = ::open("/dev/null", O_RDONLY);
+  if (output < 0 || nothing < 0) ::_exit(126);
   ::dup2(nothing, 0);
   ::dup2(output, 1);
   ::dup2(output, 2);
@@ -114,7 +115,7 @@ std::string find_program(const std::string& name) {
   std::istringstream folders(path == nullptr ? "" : path);
   std::string found;
   for (std::string folder; std::getline(folders, folder, ':');) {
-    std::string file = folder + '/' + name;
+    std::string file = fmt::format("{}/{}", folder, name);
     if (::access(file.c_str(), X_OK) != 0) continue;
     if (folder == "/usr/bin") return file;
     if (found.empty()) found = std::move(file);
