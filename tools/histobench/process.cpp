@@ -26,6 +26,8 @@ namespace histod::bench {
 
 namespace {
 
+constexpr int k_patience_s = 5;
+
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> out;
   for (std::string& word : words) out.push_back(word.data());
@@ -43,7 +45,7 @@ std::vector<std::string> child_environment(const Command& command) {
 
 /// Between fork and exec: system calls only.
 [[noreturn]] void become(const char* output_path, int handed_fd, char** words, char** environment) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int output = ::open(output_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
   const int nothing = ::open("/dev/null", O_RDONLY);
   if (output < 0 || nothing < 0) ::_exit(126);
@@ -70,11 +72,8 @@ Process::Process(const Command& command) {
     become(output.c_str(), command.handed_fd, const_cast<char**>(argv.data()), const_cast<char**>(envp.data()));
 }
 
-Process::~Process() {
-  if (!running()) return;
-  ::kill(pid_, SIGKILL);
-  wait();
-}
+// Asked first: a server that is killed leaves its workers behind.
+Process::~Process() { stop(k_patience_s); }
 
 bool Process::reap(bool block) {
   int status = 0;

@@ -17,7 +17,7 @@ struct Command {
   int handed_fd = -1;                    ///< becomes descriptor 3 of the child
 };
 
-/// A child process. It dies with us, and at the end of this object's life.
+/// A child process. It is told to end when we do, and at the end of this object's life, when it is killed if need be.
 class Process {
  public:
   explicit Process(const Command& command);  ///< throws Failure; a program that cannot be run ends with code 127

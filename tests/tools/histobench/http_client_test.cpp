@@ -126,7 +126,8 @@ TEST(HttpClient, HearsARefusalThatComesBeforeItsBodyIsRead) {
   });
   {
     HttpClient client(listening.port);
-    const std::string body(30'000'000, 'b');
+    std::string body;
+    body.assign(30'000'000, 'b');
     const Reply reply = client.post("/", bytes_of(body));
     EXPECT_EQ(reply.status, 413u);
     EXPECT_EQ(reply.text(), "big!");

@@ -22,7 +22,6 @@ using test::ok_answer;
 using test::ScriptedServer;
 using testing::Each;
 using testing::Gt;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;

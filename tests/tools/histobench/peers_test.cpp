@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <opencv2/imgproc.hpp>
 
+#include "tools/histobench/failure.hpp"
 #include "tools/histobench/http_client.hpp"
 #include "tools/histobench/inputs.hpp"
 #include "tools/histobench/load.hpp"
@@ -29,6 +30,17 @@ TEST(Nginx, AnswersWithTheBodyThatItRead) {
     const ImageFile file = image_file(noise({side, side}, 8), compute::codec::FileFormat::pgm);
     EXPECT_TRUE(std::ranges::equal(client.post_ok("/v1/equalize", file.bytes), file.bytes)) << side;
   }
+}
+
+/// A master that is killed leaves its workers behind, with their port.
+TEST(Nginx, EndsWithItsWorkers) {
+  std::uint16_t port = 0;
+  {
+    const ServerPeer peer = nginx_server();
+    if (!peer.missing.empty()) GTEST_SKIP() << peer.missing;
+    port = peer.port;
+  }
+  EXPECT_THROW(connect_to(port), Failure);
 }
 
 TEST(Nginx, TwoDoNotMeet) {

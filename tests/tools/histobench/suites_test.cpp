@@ -35,7 +35,7 @@ class SuitesTest : public testing::Test {
             .note = [this](const std::string& note) { notes.push_back(note); },
             .fact = [this](const std::string& name, const std::string& value) { facts.emplace_back(name, value); }};
   }
-  ~SuitesTest() override { ::unsetenv("FAKE"); }
+  void TearDown() override { ::unsetenv("FAKE"); }
 
   std::vector<Row> with_target(std::string_view target) const {
     std::vector<Row> out;
