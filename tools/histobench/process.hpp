@@ -60,7 +60,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// A socket that listens on a free port of 127.0.0.1.
+/// A socket that listens on a free port of 127.0.0.1 and does not block: of nginx's workers, which all try to accept,
+/// those that come late must not wait there.
 struct Listening {
   Listening();
   ~Listening();
