@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef HISTOD_SERIAL_ARENA
 #include <oneapi/tbb/blocked_range.h>
@@ -117,15 +119,17 @@ namespace {
 /// parallel_for is its owner's to place.
 class PinningObserver final : public tbb::task_scheduler_observer {
  public:
-  PinningObserver(tbb::task_arena& arena, std::span<const int> cpus)
-      : tbb::task_scheduler_observer(arena), cpus_(cpus), pin_(!cpus.empty()) {
-    if (pin_) observe(true);
+  PinningObserver(tbb::task_arena& arena, const Arena::Options& options)
+      : tbb::task_scheduler_observer(arena), cpus_(options.cpus), pin_(!options.cpus.empty()), yields_(options.yields) {
+    if (pin_ || yields_) observe(true);
   }
   ~PinningObserver() override {
-    if (pin_) observe(false);
+    if (pin_ || yields_) observe(false);
   }
   void on_scheduler_entry(bool is_worker) override {
     if (!is_worker) return;
+    if (yields_) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), k_yielding_nice);
+    if (!pin_) return;
     has_before_ = before().get_from_this_thread();
     if (!cpus_.set_on_this_thread()) ++failures_;
   }
@@ -140,8 +144,10 @@ class PinningObserver final : public tbb::task_scheduler_observer {
     return set;
   }
   static thread_local bool has_before_;
+  static constexpr int k_yielding_nice = 10;
   const CpuSet cpus_;
   const bool pin_;
+  const bool yields_;
   std::atomic<std::uint64_t> failures_ = 0;
 };
 thread_local bool PinningObserver::has_before_ = false;
@@ -159,7 +165,7 @@ struct Arena::State {
       : threads(threads_of(options)),
         limit(tbb::global_control::max_allowed_parallelism, parallelism_max()),
         arena(static_cast<int>(threads), 0),
-        observer((arena.initialize(), arena), options.cpus) {}
+        observer((arena.initialize(), arena), options) {}
 
   ~State() {
     std::unique_lock lock(mutex);

@@ -24,6 +24,8 @@ class Arena {
   struct Options {
     std::span<const int> cpus = {};  ///< CPUs to pin to; empty: do not pin
     unsigned threads = 0;            ///< 0: one for each CPU of the list, or the hardware's number when that is empty
+    bool yields =
+        false;  ///< its threads step back (nice 10) for others on the same CPUs; they cannot come forward again
   };
 
   explicit Arena(const Options& options);

@@ -51,8 +51,13 @@ Placement place_node(const Options& options) {
 
 std::vector<std::unique_ptr<compute::Arena>> make_arenas(const Placement& placement) {
   std::vector<std::unique_ptr<compute::Arena>> arenas;
-  for (const ArenaPlace& arena : placement.arenas)
-    arenas.push_back(std::make_unique<compute::Arena>(compute::Arena::Options{arena.cpus, arena.threads}));
+  for (std::size_t i = 0; i < placement.arenas.size(); ++i) {
+    bool shared = false;
+    for (std::size_t w = 0; w < placement.workers.size(); ++w)
+      shared = shared || (placement.arena_of(w) == i && !placement.arena_apart(w));
+    const ArenaPlace& arena = placement.arenas[i];
+    arenas.push_back(std::make_unique<compute::Arena>(compute::Arena::Options{arena.cpus, arena.threads, shared}));
+  }
   return arenas;
 }
 
