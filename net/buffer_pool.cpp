@@ -131,6 +131,7 @@ BufferPool::BufferPool(const Options& options) {
   base_ = reserve(stats_.budget_bytes);
   const std::size_t granules = stats_.budget_bytes / k_granule_bytes;
   free_.assign((granules + k_word_bits - 1) / k_word_bits, 0);
+  used_.assign(free_.size(), 0);
   map_resident(options);
   mark(0, granules, true);
   ASAN_POISON_MEMORY_REGION(base_, stats_.budget_bytes);
@@ -249,6 +250,7 @@ void BufferPool::mark(std::size_t first, std::size_t granules, bool free) {
     std::uint64_t& word = free_[at / k_word_bits];
     assert(((word & bit) != 0) != free);
     word ^= bit;
+    used_[at / k_word_bits] &= ~bit;
   }
 }
 
@@ -257,12 +259,30 @@ void BufferPool::give_back(std::byte* data, std::size_t bytes, Use use) {
   stats_.leased_bytes -= bytes;
   if (use == Use::input) stats_.input_bytes -= bytes;
   ASAN_POISON_MEMORY_REGION(data, bytes);
-  std::byte* const from = std::max(data, base_ + resident_bytes_);
-  std::byte* const end = data + bytes;
-  if (end > from && static_cast<std::size_t>(end - from) >= k_huge_bytes) {
-    ::madvise(from, static_cast<std::size_t>(end - from), MADV_DONTNEED);
-  }
+  for (std::size_t at = std::max(granule_of(data), resident_bytes_ / k_granule_bytes); at < granule_of(data + bytes);
+       ++at)
+    used_[at / k_word_bits] |= 1ull << (at % k_word_bits);
   if (on_home_) on_home_();
+}
+
+bool BufferPool::trim(std::size_t bytes) {
+  std::size_t left = granules_of(bytes);
+  std::size_t word = used_.size();
+  while (left > 0 && word > 0) {
+    if (used_[--word] == 0) continue;
+    for (std::size_t bit = k_word_bits; bit-- > 0 && left > 0;) {
+      if (!(used_[word] >> bit & 1)) continue;
+      // The run downwards from here, within the word.
+      std::size_t first = bit;
+      while (first > 0 && bit - first + 1 < left && (used_[word] >> (first - 1) & 1)) --first;
+      const std::size_t run = bit - first + 1;
+      ::madvise(base_ + (word * k_word_bits + first) * k_granule_bytes, run * k_granule_bytes, MADV_DONTNEED);
+      for (std::size_t at = first; at <= bit; ++at) used_[word] &= ~(1ull << at);
+      left -= run;
+      bit = first;
+    }
+  }
+  return std::ranges::any_of(used_, [](std::uint64_t bits) { return bits != 0; });
 }
 
 }  // namespace histod::net

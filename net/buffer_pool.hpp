@@ -49,9 +49,9 @@ class Lease {
 
 /// One worker's memory: a reserved range of addresses of `budget_bytes`, handed out first-fit in granules of 64 KiB, so
 /// that a lease of any size is contiguous and the part that is registered with the ring is used first. Memory
-/// that was only granted but never touched costs no RAM; runs of 2 MiB and more beyond the resident part are given back
-/// to the kernel when they come home. Not thread-safe: one worker, one pool. The destructor asserts that all leases are
-/// home.
+/// that was only granted but never touched costs no RAM; what comes home beyond the resident part is used again as it
+/// is, and trim() gives it back to the kernel bit by bit. Not thread-safe: one worker, one pool. The destructor asserts
+/// that all leases are home.
 class BufferPool {
  public:
   static constexpr std::size_t k_granule_bytes = 64 * 1024;
@@ -86,6 +86,9 @@ class BufferPool {
   /// Whether `bytes` could ever fit: if not, the answer is 413 and not 503.
   bool fits_ever(std::size_t bytes) const { return bytes <= stats_.budget_bytes; }
   const Stats& stats() const { return stats_; }
+  /// Gives some of what is free beyond the resident part back to the kernel, from the top: at most `bytes` a call,
+  /// since the kernel needs a millisecond for a few dozen MiB. True when there is more.
+  bool trim(std::size_t bytes);
   /// The resident part, for registration with the ring.
   std::span<std::byte> resident() const;
   /// Called whenever bytes have come home, from whichever call brought them: it must only note it or post. Null: none.
@@ -106,6 +109,7 @@ class BufferPool {
   std::byte* base_ = nullptr;
   std::size_t resident_bytes_ = 0;
   std::vector<std::uint64_t> free_;  ///< one bit a granule, 1 = free
+  std::vector<std::uint64_t> used_;  ///< 1 = free, and was leased since the kernel had it; beyond the resident part
   Stats stats_;
   std::move_only_function<void()> on_home_;
 };

@@ -254,15 +254,30 @@ std::size_t pages_in_memory(const std::byte* at, std::size_t bytes) {
   return static_cast<std::size_t>(std::ranges::count_if(in_memory, [](unsigned char flags) { return flags & 1; }));
 }
 
-TEST(BufferPool, LargeRunsBeyondTheResidentPartGoBackToTheKernel) {
+TEST(BufferPool, WhatIsFreeBeyondTheResidentPartGoesBackToTheKernelBitByBit) {
   BufferPool pool({.budget_bytes = 32 << 20, .resident_bytes = 2 << 20, .numa_node = -1, .try_huge_pages = false});
   Lease lease = pool.lease(16 << 20);
   const std::byte* const data = lease.data();
+  constexpr std::size_t k_pages_a_mib = (1 << 20) / 4096;
   EXPECT_EQ(pages_in_memory(data, lease.size()), 0u) << "granted, not touched: no memory";
   std::memset(lease.data(), 1, lease.size());
-  EXPECT_EQ(pages_in_memory(data, 16 << 20), (16u << 20) / 4096);
+  EXPECT_FALSE(pool.trim(64 << 20)) << "nothing of it is free";
+  EXPECT_EQ(pages_in_memory(data, 16 << 20), 16 * k_pages_a_mib);
   lease.reset();
-  EXPECT_EQ(pages_in_memory(data, 2 << 20), (2u << 20) / 4096) << "the resident part stays";
+  EXPECT_EQ(pages_in_memory(data, 16 << 20), 16 * k_pages_a_mib) << "the next one may have it as it is";
+  EXPECT_TRUE(pool.trim(5 << 20));
+  EXPECT_EQ(pages_in_memory(data, 11 << 20), 11 * k_pages_a_mib);
+  EXPECT_EQ(pages_in_memory(data + (11 << 20), 5 << 20), 0u) << "what is used last goes first";
+  EXPECT_TRUE(pool.trim(1));
+  EXPECT_EQ(pages_in_memory(data, 11 << 20), 11 * k_pages_a_mib - k_granule / 4096);
+
+  lease = pool.lease(4 << 20);
+  EXPECT_FALSE(pool.trim(64 << 20));
+  EXPECT_EQ(pages_in_memory(data, 4 << 20), 4 * k_pages_a_mib) << "what is leased stays";
+  EXPECT_EQ(pages_in_memory(data + (4 << 20), 12 << 20), 0u);
+  lease.reset();
+  EXPECT_FALSE(pool.trim(64 << 20));
+  EXPECT_EQ(pages_in_memory(data, 2 << 20), 2 * k_pages_a_mib) << "the resident part stays";
   EXPECT_EQ(pages_in_memory(data + (2 << 20), 14 << 20), 0u);
 }
 
