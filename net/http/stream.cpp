@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/stream.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/socket.h>
@@ -16,6 +17,7 @@ Stream::Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls) : co
 }
 
 Transferred Stream::read_some(std::span<std::byte> into, const Registration* registration) {
+  into = into.first(std::min(into.size(), k_bytes_at_once));
   const asio::mutable_buffer buffer(into.data(), into.size());
   if (tls_) return tls_->async_read_some(buffer, k_await);
   if (registration) {
@@ -27,7 +29,9 @@ Transferred Stream::read_some(std::span<std::byte> into, const Registration* reg
 }
 
 Transferred Stream::write_some(const Buffers& buffers) {
-  return tls_ ? tls_->async_write_some(buffers, k_await) : plain_->async_write_some(buffers, k_await);
+  Buffers some = buffers;
+  some[1] = asio::buffer(some[1], k_bytes_at_once);
+  return tls_ ? tls_->async_write_some(some, k_await) : plain_->async_write_some(some, k_await);
 }
 
 void Stream::cancel() {

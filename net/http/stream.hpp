@@ -27,6 +27,10 @@ class Stream {
   tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
   /// Plain text only: completes when there is something to read, without holding memory for it.
   Done wait_readable() { return socket().async_wait(tcp::socket::wait_read, k_await); }
+  /// Bytes that one operation moves at most: the kernel goes on copying for as long as the other side keeps up, and all
+  /// other connections of the worker would wait for the end of a large body.
+  static constexpr std::size_t k_bytes_at_once = 512 * 1024;
+
   /// `registration` may be null.
   Transferred read_some(std::span<std::byte> into, const Registration* registration);
   Transferred write_some(const Buffers& buffers);
