@@ -249,6 +249,25 @@ TEST_F(PipelineTest, TheNextImageMayBeginInsideTheEndOfOne) {
   drain_until([&] { return ended == 5; });
 }
 
+TEST_F(PipelineTest, AGuestsImageCountsAsOneOfItsOwn) {
+  Pipeline::Options options;
+  options.requests_max = 1;
+  Pipeline& pipeline = open(options);
+  pipeline.enter();
+  EXPECT_EQ(pipeline.in_hand(), 1u);
+  EXPECT_TRUE(fails(netpbm(gray(8, 8))).busy) << "there is room for one";
+  Timings spent;
+  spent.count_ns = 7;
+  spent.apply_ns = 9;
+  pipeline.count_image(spent, 640);
+  pipeline.leave();
+  EXPECT_EQ(pipeline.stats().images, 1u);
+  EXPECT_EQ(pipeline.stats().pixels, 640u);
+  EXPECT_EQ(pipeline.stats().spent.count_ns, 7u);
+  EXPECT_EQ(pipeline.stats().spent.total_ns(), 16u);
+  EXPECT_TRUE(run(netpbm(gray(8, 8))));
+}
+
 TEST_F(PipelineTest, TellsWhereTheTimeWent) {
   Pipeline& pipeline = open();
   const auto result = run(netpbm(gray(500, 500)));

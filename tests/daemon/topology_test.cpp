@@ -160,6 +160,24 @@ constexpr const char* k_xml_without_numa = R"(<?xml version="1.0" encoding="UTF-
  </object>
 </topology>)";
 
+/// Whether the worker may leave work to the arena and go on by itself at the same time.
+TEST(PlacementTest, AnArenaIsApartWhereItHasOtherCpusThanTheWorker) {
+  const struct {
+    const char* machine;
+    bool pin;
+    bool apart;
+  } cases[] = {{"core:8 pu:1", true, true},   {"core:4 pu:1", true, true},  {"numa:2 core:4 pu:2", true, true},
+               {"core:8 pu:1", false, false}, {"core:2 pu:1", true, false}, {"core:1 pu:1", true, false}};
+  for (const auto& c : cases) {
+    const auto topology = synthetic_topology(c.machine);
+    ASSERT_TRUE(topology) << c.machine;
+    const Placement placement = place(*topology, {.pin = c.pin});
+    ASSERT_FALSE(placement.workers.empty());
+    for (std::size_t i = 0; i < placement.workers.size(); ++i)
+      EXPECT_EQ(placement.arena_apart(i), c.apart) << c.machine << (c.pin ? "" : " not pinned");
+  }
+}
+
 TEST(TopologyTest, ADescriptionWithoutANodeIsRefused) {
   const auto topology = topology_from_xml(k_xml_without_numa);
   ASSERT_FALSE(topology);
