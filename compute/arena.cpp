@@ -128,7 +128,7 @@ class PinningObserver final : public tbb::task_scheduler_observer {
   }
   void on_scheduler_entry(bool is_worker) override {
     if (!is_worker) return;
-    if (yields_) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), k_yielding_nice);
+    if (yields_) step_back();
     if (!pin_) return;
     has_before_ = before().get_from_this_thread();
     if (!cpus_.set_on_this_thread()) ++failures_;
@@ -144,7 +144,11 @@ class PinningObserver final : public tbb::task_scheduler_observer {
     return set;
   }
   static thread_local bool has_before_;
-  static constexpr int k_yielding_nice = 10;
+  static void step_back() {
+    constexpr int k_nice = 10;
+    const auto self = static_cast<id_t>(::gettid());
+    if (::getpriority(PRIO_PROCESS, self) < k_nice) ::setpriority(PRIO_PROCESS, self, k_nice);
+  }
   const CpuSet cpus_;
   const bool pin_;
   const bool yields_;

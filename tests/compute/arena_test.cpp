@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace histod::compute {
 namespace {
@@ -148,6 +150,44 @@ TEST(Arena, ATaskMayEnqueueMore) {
   }
   EXPECT_EQ(done, 2);
 }
+
+/// Counts its runs, and says on which nice level they were.
+struct CountedJob final : Arena::Job {
+  void run() override {
+    nice = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
+    runs.fetch_add(1);
+    runs.notify_all();
+  }
+  void wait_for(int wanted) {
+    for (int seen = runs; seen < wanted; seen = runs) runs.wait(seen);
+  }
+  std::atomic<int> runs = 0;
+  std::atomic<int> nice = 0;
+};
+
+TEST(Arena, AJobMayBeEnqueuedAgainAsSoonAsItHasRun) {
+  Arena arena({.cpus = {}, .threads = 2});
+  CountedJob job;
+  for (int i = 1; i <= 100; ++i) {
+    arena.enqueue(job);
+    job.wait_for(i);
+  }
+  EXPECT_EQ(job.runs, 100);
+}
+
+#ifndef HISTOD_SERIAL_ARENA
+TEST(Arena, ThreadsThatYieldStepBack) {
+  const int ours = ::getpriority(PRIO_PROCESS, 0);
+  for (const bool yields : {false, true}) {
+    Arena arena({.cpus = {}, .threads = 1, .yields = yields});
+    CountedJob job;
+    arena.enqueue(job);
+    job.wait_for(1);
+    EXPECT_EQ(job.nice, yields ? std::max(ours, 10) : ours);
+  }
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), ours) << "nobody else does";
+}
+#endif
 
 }  // namespace
 }  // namespace histod::compute
