@@ -7,6 +7,7 @@
 #include <string_view>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -99,7 +100,9 @@ ServerPeer nginx_server() {
   const std::string configuration = peer.folder->file("nginx.conf");
   std::ofstream(configuration) << fmt::format(fmt::runtime(k_nginx_configuration), fmt::arg("module", k_echo_module),
                                               fmt::arg("folder", peer.folder->file("")), fmt::arg("port", peer.port));
-  // nginx takes over a socket whose number NGINX names: so nobody else can have got the port meanwhile.
+  // nginx takes over a socket whose number NGINX names: so nobody else can have got the port meanwhile. All of its
+  // workers try to accept, and those that come late must not wait there.
+  ::fcntl(peer.listening->fd, F_SETFL, O_NONBLOCK);
   peer.process = std::make_unique<Process>(
       Command{.words = {program, "-e", "stderr", "-p", peer.folder->file(""), "-c", configuration},
               .environment = {"NGINX=3;"},

@@ -60,8 +60,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// A socket that listens on a free port of 127.0.0.1 and does not block: of nginx's workers, which all try to accept,
-/// those that come late must not wait there.
+/// A socket that listens on a free port of 127.0.0.1.
 struct Listening {
   Listening();
   ~Listening();
