@@ -92,8 +92,8 @@ TEST(GrayStream, HandsCountAtTheSameTime) {
   GrayStream stream(k_hands);
   stream.begin(bytes.size());
   std::vector<std::thread> threads;
+  const std::size_t part = bytes.size() / k_hands;
   for (unsigned hand = 0; hand < k_hands; ++hand) {
-    const std::size_t part = bytes.size() / k_hands;
     threads.emplace_back([&, hand] {
       in_pieces(std::span(bytes).subspan(hand * part, part), hand, [&](auto piece) { stream.count(hand, piece); });
     });
