@@ -66,6 +66,7 @@ void Express::count_early() {
 }
 
 void Express::handle(http::Request request, http::Responder responder) {
+  enter();
   request_ = std::move(request);
   responder_.emplace(std::move(responder));
   file_ = request_.body;
@@ -76,7 +77,14 @@ void Express::handle(http::Request request, http::Responder responder) {
 void Express::abandoned(net::Lease lease) {
   lease_ = std::move(lease);
   gone_ = true;
-  if (!running_) leave();
+  if (!running_) return leave();
+  enter();
+}
+
+/// An upload that is still coming in does not count as an image in hand: slow ones must not shut out the others.
+void Express::enter() {
+  entered_ = true;
+  lane_.pipeline_.enter();
 }
 
 /// Small work is done here and now. All that follows the raster goes with its last piece.
@@ -225,7 +233,7 @@ void Express::leave() {
   data_ = nullptr;
   file_ = {};
   lane_.free_.push_back(this);
-  lane_.pipeline_.leave();
+  if (std::exchange(entered_, false)) lane_.pipeline_.leave();
 }
 
 ExpressLane::ExpressLane(Api& api, Pipeline& pipeline, compute::Arena& arena, Mailbox& mailbox, bool apart)
@@ -262,7 +270,6 @@ http::BodyWatcher* ExpressLane::board(const http::RequestHead& head) {
   }
   Express* const express = free_.back();
   free_.pop_back();
-  pipeline_.enter();
   express->board(ticket.rule, ticket.ignore_nodata, *head.content_length);
   return express;
 }

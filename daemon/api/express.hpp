@@ -62,6 +62,7 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   void make_table();
   void answer();
   void compose_fields();
+  void enter();
   void leave();
 
   ExpressLane& lane_;
@@ -70,6 +71,7 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   bool decided_ = false;    ///< whether to count early
   bool early_ = false;      ///< bytes are counted as they come, before anybody knows which of them are samples
   bool running_ = false;    ///< in the arena
+  bool entered_ = false;    ///< counts as an image in hand
   bool gone_ = false;       ///< nobody wants the result any more
   bool inspected_ = false;  ///< info_ and the raster are known
   bool has_table_ = false;

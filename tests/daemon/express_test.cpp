@@ -169,6 +169,7 @@ TEST_P(ExpressTest, AnUploadThatIsBrokenOffLeavesNothing) {
       net::Lease lease = rig_.worker().pool().lease(file.size(), net::Use::input);
       std::ranges::copy(std::as_bytes(std::span(file)), lease.data());
       if (received > 0) admission->watcher->received(lease.bytes().first(received));
+      EXPECT_EQ(rig_.worker().pipeline().in_hand(), 0u) << "an upload is no image in hand yet";
       admission->watcher->abandoned(std::move(lease));
     });
     wait_until_nothing_is_in_hand();
