@@ -122,6 +122,16 @@ class HistobenchTest(unittest.TestCase):
         self.assertEqual({row["unit"] for row in limits}, {"GB/s"})
         self.assertTrue(all("ratio" not in row and row["verdict"] == "no target" for row in limits))
 
+    def test_soak_finds_nothing_that_fails_or_grows_without_end(self):
+        shown, report = self.measured("--suite", "soak", "--tiny")
+        by_work = {row["work"]: row for row in report["rows"]}
+        self.assertTrue(all(row["checked"] for row in report["rows"]), report)
+        self.assertGreater(by_work["answers"]["ours"][0], 1)
+        self.assertLessEqual(by_work["p50, bodies up to 256 KiB"]["ours"][0], by_work["p99, bodies up to 256 KiB"]["ours"][0])
+        self.assertEqual(by_work["descriptors when all are gone"]["verdict"], "met", report)
+        self.assertIn("kinds of requests", report["machine"]["soak"])
+        self.assertIn("soak", run("--help").stdout)
+
     def test_chart_is_a_picture_of_the_ratios(self):
         with tempfile.TemporaryDirectory() as folder:
             path, table = pathlib.Path(folder) / "c.svg", pathlib.Path(folder) / "c.json"

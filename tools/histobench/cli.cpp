@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view k_help_head = R"(histobench [--suite NAME[,NAME...]] [--quick | --tiny] [options]
 Measures histod on this machine beside whichever of its peers are installed. Both take turns; medians and the ratio
-pair by pair are shown, and only after the outputs were found equal to the oracle's. Without --suite: all of them.
+pair by pair are shown, and only after the outputs were found equal to the oracle's. Without --suite: all but soak.
 )";
 
 constexpr std::string_view k_help_tail = R"(
@@ -82,7 +82,9 @@ void fill_in(Settings& settings) {
     settings.rounds = settings.scale == Scale::tiny ? 1 : settings.scale == Scale::quick ? 3 : 21;
   if (settings.daemon_program.empty()) settings.daemon_program = daemon_beside_us();
   if (!settings.suites.empty()) return;
-  for (const Suite& suite : suites()) settings.suites.emplace_back(suite.name);
+  for (const Suite& suite : suites()) {
+    if (!suite.by_name_only) settings.suites.emplace_back(suite.name);
+  }
 }
 
 }  // namespace

@@ -156,6 +156,12 @@ Daemon::Memory Daemon::memory() const {
 
 void Daemon::reset_peak() { std::ofstream(fmt::format("/proc/{}/clear_refs", process_->pid())) << "5"; }
 
+unsigned Daemon::descriptors() const {
+  std::error_code none;
+  const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", process_->pid()), none);
+  return static_cast<unsigned>(std::distance(begin(open), end(open)));
+}
+
 std::string daemon_beside_us() {
   std::error_code none;
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", none).parent_path();

@@ -31,7 +31,8 @@ class Daemon {
     double pool = 0;  ///< of what is resident: mappings of 64 MiB and more without a file, which only the pool has
   };
   Memory memory() const;
-  void reset_peak();  ///< the peak begins anew at what is resident now
+  void reset_peak();             ///< the peak begins anew at what is resident now
+  unsigned descriptors() const;  ///< open ones
 
  private:
   void wait_until_ready(int notify_fd);

@@ -87,4 +87,18 @@ double mean_difference(const cv::Mat& a, const cv::Mat& b) {
   return cv::norm(a, b, cv::NORM_L1) / static_cast<double>(a.total() * a.channels());
 }
 
+cv::Mat expected_gray(const ImageFile& file) {
+  cv::Mat expected;
+  cv::equalizeHist(file.format == FileFormat::jpeg ? oracle_decoded(file.bytes, true) : file.input.pixels, expected);
+  return expected;
+}
+
+std::string lossy_difference(std::span<const std::byte> ours, std::span<const std::byte> theirs,
+                             const cv::Mat& expected) {
+  const cv::Mat got = oracle_decoded(ours, true), peer = oracle_decoded(theirs, true);
+  if (got.size() != expected.size()) return difference(got, expected);
+  const double loss = mean_difference(got, expected), allowed = mean_difference(peer, expected) + 0.5;
+  return loss <= allowed ? "" : fmt::format("is {:.2f} levels off the oracle's, at most {:.2f}", loss, allowed);
+}
+
 }  // namespace histod::bench

@@ -9,6 +9,7 @@
 #include <opencv2/core.hpp>
 
 #include "compute/codec/codec.hpp"
+#include "tools/histobench/inputs.hpp"
 
 namespace histod::bench {
 
@@ -30,5 +31,11 @@ std::string difference(const cv::Mat& ours, const cv::Mat& expected, int levels 
 
 /// The mean of the absolute differences; of images of one shape.
 double mean_difference(const cv::Mat& a, const cv::Mat& b);
+
+/// cv::equalizeHist of a gray image, or of what is gray in a file that may have lost something.
+cv::Mat expected_gray(const ImageFile& file);
+/// Where JPEG loses something, `ours` may lose no more than `theirs`, but for half a level; "" or what is wrong.
+std::string lossy_difference(std::span<const std::byte> ours, std::span<const std::byte> theirs,
+                             const cv::Mat& expected);
 
 }  // namespace histod::bench

@@ -4,7 +4,6 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <opencv2/imgproc.hpp>
 
 #include "tools/histobench/daemon.hpp"
 #include "tools/histobench/failure.hpp"
@@ -52,20 +51,6 @@ class HttpSuite {
   Daemon daemon_;
   HttpClient client_;
 };
-
-cv::Mat expected_gray(const ImageFile& file) {
-  cv::Mat expected;
-  cv::equalizeHist(file.format == FileFormat::jpeg ? oracle_decoded(file.bytes, true) : file.input.pixels, expected);
-  return expected;
-}
-
-/// What is lost by JPEG may be no more than what OpenCV loses; everything else is exact.
-std::string check_lossy(Bytes ours, Bytes theirs, const cv::Mat& expected) {
-  const cv::Mat got = oracle_decoded(ours, true), peer = oracle_decoded(theirs, true);
-  if (got.size() != expected.size()) return difference(got, expected);
-  const double loss = mean_difference(got, expected), allowed = mean_difference(peer, expected) + 0.5;
-  return loss <= allowed ? "" : fmt::format("is {:.2f} levels off the oracle's, at most {:.2f}", loss, allowed);
-}
 
 /// P2: what computing costs on top of receiving and sending; on one connection, request by request.
 void HttpSuite::beside_echo(const ImageFile& file) {
@@ -119,7 +104,7 @@ void HttpSuite::beside_opencv(const ImageFile& file, const char* target, double 
   const auto check = [&] {
     const auto theirs = opencv_equalized(file.bytes, file.format, gray);
     const Bytes peer = std::as_bytes(std::span(theirs)), ours = equalized(file, query);
-    if (lossy) return check_lossy(ours, peer, expected_gray(file));
+    if (lossy) return lossy_difference(ours, peer, expected_gray(file));
     return difference(oracle_decoded(ours, gray), oracle_decoded(peer, gray));
   };
   compare(sink_, std::move(row), {{}, [&] { equalized(file, query); }},
@@ -148,7 +133,7 @@ void HttpSuite::beside_tool(const ToolPeer& tool, const ImageFile& file, const c
     run_tool();
     const std::string made = text_of(output);
     const Bytes peer = std::as_bytes(std::span(made)), ours = equalized(file, query);
-    if (file.format == FileFormat::jpeg) return check_lossy(ours, peer, expected_gray(file));
+    if (file.format == FileFormat::jpeg) return lossy_difference(ours, peer, expected_gray(file));
     const cv::Mat got = oracle_decoded(ours, gray), wanted = oracle_decoded(peer, gray);
     if (tool.is_vips || got.size() != wanted.size()) return difference(got, wanted);
     const double apart = mean_difference(got, wanted);

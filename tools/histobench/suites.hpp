@@ -40,6 +40,7 @@ struct Suite {
   std::string_view name;
   std::string_view says;  ///< for --help
   void (*run)(const Settings& settings, const Sink& sink);
+  bool by_name_only = false;  ///< not among those that run when none is named
 };
 std::span<const Suite> suites();
 
@@ -61,5 +62,6 @@ void run_small_suite(const Settings& settings, const Sink& sink);
 void run_memory_suite(const Settings& settings, const Sink& sink);
 void run_scaling_suite(const Settings& settings, const Sink& sink);
 void run_node_suite(const Settings& settings, const Sink& sink);
+void run_soak_suite(const Settings& settings, const Sink& sink);
 
 }  // namespace histod::bench

@@ -60,6 +60,17 @@ TEST_F(FakeDaemon, ItsMemoryIsReadFromTheKernel) {
   EXPECT_LT(memory.resident_peak, 1000);
 }
 
+TEST_F(FakeDaemon, ItsDescriptorsAreCounted) {
+  const Daemon daemon = start("wrong");
+  const std::string sent = "bytes";
+  HttpClient first(daemon.port(), daemon.authorization()), second(daemon.port(), daemon.authorization());
+  first.post("/v1/echo", std::as_bytes(std::span(sent)));
+  const unsigned with_one = daemon.descriptors();
+  second.post("/v1/echo", std::as_bytes(std::span(sent)));
+  EXPECT_GE(with_one, 4u);
+  EXPECT_EQ(daemon.descriptors(), with_one + 1);
+}
+
 TEST_F(FakeDaemon, OfItsMemoryOnlyLargeMappingsWithoutAFileAreThePool) {
   const Daemon daemon = start("wrong");
   EXPECT_GE(daemon.memory().pool, 0);

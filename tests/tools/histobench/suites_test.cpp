@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tools/histobench/cli.hpp"
 #include "tools/histobench/failure.hpp"
 #include "tools/histobench/opencv.hpp"
 
@@ -57,6 +58,21 @@ TEST_F(SuitesTest, HaveNamesOfTheirOwn) {
     EXPECT_FALSE(suite.says.empty());
   }
   EXPECT_THAT(names, Contains("kernel"));
+}
+
+TEST_F(SuitesTest, TheSoakRunsOnlyWhenItIsNamed) {
+  const std::string program = FAKE_HISTOD;
+  const auto chosen = [&](std::vector<const char*> words) {
+    words.insert(words.end(), {"--histod", program.c_str()});
+    const auto arguments = parse_arguments(words);
+    EXPECT_TRUE(arguments.has_value()) << (arguments ? "" : arguments.error());
+    return arguments ? arguments->settings.suites : std::vector<std::string>{};
+  };
+  EXPECT_THAT(chosen({}), testing::AllOf(SizeIs(suites().size() - 1), Not(Contains("soak")), Contains("node")));
+  EXPECT_THAT(chosen({"--suite", "soak"}), ElementsAre("soak"));
+  EXPECT_THAT(chosen({"--quick", "--suite", "soak,kernel"}), ElementsAre("soak", "kernel"));
+  EXPECT_THAT(help_text(), HasSubstr("soak"));
+  EXPECT_THAT(parse_arguments(std::vector<const char*>{"--suite", "bath"}).error(), HasSubstr("only kernel"));
 }
 
 TEST_F(SuitesTest, ShorterScalesMeasureForLessTime) {
@@ -120,6 +136,14 @@ TEST_F(SuitesTest, WrongPixelsAreNotTimed) {
 TEST_F(SuitesTest, RatesOfWrongAnswersAreNotMeasured) {
   ::setenv("FAKE", "wrong", 1);
   EXPECT_THROW(run_small_suite(settings, sink), Failure);
+  EXPECT_THAT(rows, IsEmpty());
+}
+
+/// What goes on for ten minutes begins with answers that are right.
+TEST_F(SuitesTest, WrongAnswersAreNotSoaked) {
+  if (!opencv_codecs_missing().empty()) GTEST_SKIP() << opencv_codecs_missing();
+  ::setenv("FAKE", "wrong", 1);
+  EXPECT_THROW(run_soak_suite(settings, sink), Failure);
   EXPECT_THAT(rows, IsEmpty());
 }
 
