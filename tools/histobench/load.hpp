@@ -31,7 +31,8 @@ LoadResult closed_loop(const Load& load, double seconds);
 
 /// Requests come at a constant rate, whatever the answers do, and wait in line when no connection is free. Latency
 /// counts from when a request was to be sent: a server that stalls is charged for all that came meanwhile. Waits for
-/// the last answer; throws Failure when none comes for ten seconds.
+/// the last answer; throws Failure when none comes for ten seconds. The calling thread has real-time priority
+/// meanwhile, where the kernel grants it.
 LoadResult open_loop(const Load& load, double per_second, double seconds);
 
 }  // namespace histod::bench
