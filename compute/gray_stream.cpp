@@ -33,7 +33,7 @@ void GrayStream::begin(std::size_t samples) {
   std::ranges::fill(histogram_.counts(), 0);
   large_ = samples >= k_pairs_samples_min;
   for (Hand& hand : hands_) {
-    if (large_ && !hand.pairs) hand.pairs = std::make_unique<SampleCounter<std::uint8_t>>(true);
+    if (large_ && !hand.large) hand.large = std::make_unique<SampleCounter<std::uint8_t>>(true);
   }
 }
 
@@ -47,10 +47,12 @@ void GrayStream::fold() {
 void GrayStream::count(unsigned hand, std::span<const std::byte> samples) {
   Hand& mine = hands_[hand];
   if (!mine.used) {
-    RepeatedPairs repeated;
-    repeated.look_at(numbers(samples.first(std::min(samples.size(), k_looked_at))));
-    const bool by_pairs = large_ && !repeated.most();
-    mine.used = by_pairs ? mine.pairs.get() : &mine.single;
+    mine.used = large_ ? mine.large.get() : &mine.small;
+    if (large_) {
+      Neighbours neighbours;
+      neighbours.look_at(numbers(samples.first(std::min(samples.size(), k_looked_at))));
+      mine.large->count_by(neighbours.best());
+    }
   }
   add_all(*mine.used, numbers(samples));
 }

@@ -36,8 +36,8 @@ class GrayStream {
 
  private:
   struct Hand {
-    SampleCounter<std::uint8_t> single;
-    std::unique_ptr<SampleCounter<std::uint8_t>> pairs;  ///< null until an image is large enough
+    SampleCounter<std::uint8_t> small;
+    std::unique_ptr<SampleCounter<std::uint8_t>> large;  ///< null until an image is large enough
     SampleCounter<std::uint8_t>* used = nullptr;         ///< null until the first samples of an image are seen
   };
   void fold();

@@ -32,17 +32,22 @@ inline constexpr std::size_t k_count_pairs_u8 = 65536;
 struct Kernels {
   std::string_view isa;
   void (*count_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables);
-  /// Counts n / 2 pairs; n is even. Half the work of count_u8 where neighbours are alike, as they are in photographs;
-  /// but its table must be cleared and folded, which costs as much as counting some 60 000 samples.
+  /// Counts n / 2 pairs; n is even. Half the work of count_u8 where neighbours are near each other but not the same, as
+  /// in photographs; but the table must be cleared and folded, which costs as much as counting some 60 000 samples.
   void (*count_pairs_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* table);
+  /// Half of the samples as count_u8 does, the others as pairs: the one waits for stores, the other for the cache. The
+  /// faster way for noise and for images that repeat themselves.
+  void (*count_mixed_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables, std::uint32_t* pairs);
   void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
   void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
   void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);
   /// CLAHE between four tables: entry v holds the upper left, upper right, lower left and lower right table's value for
-  /// sample v, from the lowest byte up. `right` has a weight for each sample, `below` is the row's; both within [0, 1].
-  /// float32, no fused operations, and the result rounded half to even, as in OpenCV.
+  /// sample v, from the lowest bits up. `right` has a weight for each sample, `below` is the row's; both within [0, 1].
+  /// float32, no fused operations, and the result rounded half to even and at most the largest sample, as in OpenCV.
   void (*blend_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables,
                    const float* right, float below);
+  void (*blend_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint64_t* tables,
+                    const float* right, float below);
   void (*luma_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,
                   std::uint8_t* out);
   void (*luma_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t n, const LumaWeights& weights,

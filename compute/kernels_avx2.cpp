@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 
+#include "compute/count_words.hpp"
 #include "compute/kernels.hpp"
 
 #define HISTOD_AVX2 __attribute__((target("avx2")))
@@ -21,87 +22,182 @@ HISTOD_AVX2 inline bool all_equal(const std::uint8_t* samples) {
   return _mm256_movemask_epi8(_mm256_cmpeq_epi8(block, first)) == -1;
 }
 
-/// Blocks of 32 equal samples are added at once: `flat_entry(sample)` is where, `flat_count` how much. All else is the
-/// scalar loop, which no gather or scatter beats.
-template <class FlatEntry>
-HISTOD_AVX2 inline void count_blocks(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables,
-                                     FlatEntry flat_entry, std::uint32_t flat_count, auto scalar) {
+/// Blocks of 32 equal samples are added to `singles` at once; all others are counted by eights, which no gather or
+/// scatter beats. Returns how many samples are done.
+template <class Eight>
+HISTOD_AVX2 inline std::size_t count_blocks(const std::uint8_t* samples, std::size_t n, std::uint32_t* flat,
+                                            std::size_t flat_stride, std::uint32_t flat_count, Eight eight) {
   std::size_t i = 0;
-  while (i + 32 <= n) {
+  for (; i + 32 <= n; i += 32) {
     if (all_equal(samples + i)) {
-      tables[flat_entry(samples[i])] += flat_count;
-      i += 32;
+      flat[samples[i] * flat_stride] += flat_count;
       continue;
     }
-    const std::size_t busy = std::min<std::size_t>(64, n - i);
-    scalar(samples + i, busy, tables);
-    i += busy;
+    eight(word_at(samples + i));
+    eight(word_at(samples + i + 8));
+    eight(word_at(samples + i + 16));
+    eight(word_at(samples + i + 24));
   }
-  scalar(samples + i, n - i, tables);
+  return i;
 }
 
 HISTOD_AVX2 void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables) {
-  count_blocks(samples, n, tables, [](std::size_t sample) { return sample; }, 32, scalar_kernels().count_u8);
+  const auto eight = [tables](std::uint64_t word) { count_eight(word, tables); };
+  const std::size_t done = count_blocks(samples, n, tables, 1, 32, eight);
+  scalar_kernels().count_u8(samples + done, n - done, tables);
 }
 
 HISTOD_AVX2 void count_pairs_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* table) {
-  count_blocks(samples, n, table, [](std::size_t sample) { return sample * 257; }, 16, scalar_kernels().count_pairs_u8);
+  const auto eight = [table](std::uint64_t word) { count_four(word, table); };
+  const std::size_t done = count_blocks(samples, n, table, 257, 16, eight);
+  scalar_kernels().count_pairs_u8(samples + done, n - done, table);
 }
 
-/// Sixteen tables of sixteen entries. Each step lowers the index by 16 and xors in the difference to the table before;
-/// an index that fell below 0 has its top bit set, for which a shuffle gives 0. The upper half goes the same way with
-/// its top bit flipped.
+HISTOD_AVX2 void count_mixed_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables,
+                                std::uint32_t* pairs) {
+  const auto eight = [tables, pairs](std::uint64_t word) { count_mixed(word, tables, pairs); };
+  const std::size_t done = count_blocks(samples, n, tables, 1, 32, eight);
+  scalar_kernels().count_mixed_u8(samples + done, n - done, tables, pairs);
+}
+
+HISTOD_AVX2 void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(samples + i));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi16(block, _mm_broadcastw_epi16(block))) == 0xffff) {
+      table[samples[i]] += 8;
+      continue;
+    }
+    count_four(word_at(samples + i), table);
+    count_four(word_at(samples + i + 4), table);
+  }
+  scalar_kernels().count_u16(samples + i, n - i, table);
+}
+
+/// One of 64 entries, in four of the tables of apply_u8.
+HISTOD_AVX2 inline __m256i by_bit5(const __m256i* tables, __m256i lower, __m256i upper, __m256i bit5) {
+  const __m256i clear = _mm256_xor_si256(_mm256_shuffle_epi8(tables[0], lower), _mm256_shuffle_epi8(tables[1], upper));
+  const __m256i set = _mm256_xor_si256(_mm256_shuffle_epi8(tables[2], lower), _mm256_shuffle_epi8(tables[3], upper));
+  return _mm256_blendv_epi8(clear, set, bit5);
+}
+
+/// Eight tables of 32 entries, each as two shuffles: the lower 16, and what differs in the upper 16, for which a
+/// set top bit in the index gives 0. Bits 5, 6 and 7 choose among the eight, by pairs. Less work than a chain over
+/// sixteen tables, and shuffles, xors and blends keep all of a core's vector units busy.
 HISTOD_AVX2 void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut) {
   __m256i tables[16];
-  __m256i previous = _mm256_setzero_si256();
   for (std::size_t t = 0; t < 16; ++t) {
     const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lut + 16 * t));
-    const __m256i table = _mm256_broadcastsi128_si256(sixteen);
-    tables[t] = t % 8 == 0 ? table : _mm256_xor_si256(table, previous);
-    previous = table;
+    tables[t] = _mm256_broadcastsi128_si256(sixteen);
   }
-  const __m256i sixteen = _mm256_set1_epi8(16);
-  const __m256i flip = _mm256_set1_epi8(-128);
+  for (std::size_t t = 1; t < 16; t += 2) tables[t] = _mm256_xor_si256(tables[t], tables[t - 1]);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i top = _mm256_set1_epi8(-128);
   std::size_t i = 0;
   for (; i + 32 <= n; i += 32) {
-    __m256i low = load(in + i);
-    __m256i high = _mm256_xor_si256(low, flip);
-    __m256i mapped = _mm256_xor_si256(_mm256_shuffle_epi8(tables[0], low), _mm256_shuffle_epi8(tables[8], high));
-    for (int t = 1; t < 8; ++t) {
-      low = _mm256_subs_epi8(low, sixteen);
-      high = _mm256_subs_epi8(high, sixteen);
-      mapped = _mm256_xor_si256(mapped, _mm256_shuffle_epi8(tables[t], low));
-      mapped = _mm256_xor_si256(mapped, _mm256_shuffle_epi8(tables[8 + t], high));
-    }
-    store(out + i, mapped);
+    const __m256i bit7 = load(in + i), bit6 = _mm256_slli_epi16(bit7, 1), bit5 = _mm256_slli_epi16(bit7, 2);
+    const __m256i lower = _mm256_and_si256(bit7, nibble);
+    const __m256i upper = _mm256_or_si256(lower, _mm256_andnot_si256(_mm256_slli_epi16(bit7, 3), top));
+    const __m256i first = by_bit5(tables, lower, upper, bit5), second = by_bit5(tables + 4, lower, upper, bit5);
+    const __m256i third = by_bit5(tables + 8, lower, upper, bit5), fourth = by_bit5(tables + 12, lower, upper, bit5);
+    const __m256i low_half = _mm256_blendv_epi8(first, second, bit6);
+    const __m256i high_half = _mm256_blendv_epi8(third, fourth, bit6);
+    store(out + i, _mm256_blendv_epi8(low_half, high_half, bit7));
   }
   for (; i < n; ++i) out[i] = lut[in[i]];
+}
+
+HISTOD_AVX2 inline __m128i four_of(std::uint64_t four, const std::uint16_t* lut) {
+  const __m128i mapped = _mm_cvtsi32_si128(lut[four & 0xffff]);
+  const __m128i two = _mm_insert_epi16(mapped, lut[(four >> 16) & 0xffff], 1);
+  return _mm_insert_epi16(_mm_insert_epi16(two, lut[(four >> 32) & 0xffff], 2), lut[four >> 48], 3);
+}
+
+/// Single loads, gathered in a register and stored at once: faster than the CPU's own gathers.
+HISTOD_AVX2 void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m128i first = four_of(word_at(in + i), lut), second = four_of(word_at(in + i + 4), lut);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_unpacklo_epi64(first, second));
+  }
+  for (; i < n; ++i) out[i] = lut[in[i]];
+}
+
+/// What a row gives the blend of four tables' values.
+struct RowWeights {
+  __m256 one, over, under;
+};
+
+HISTOD_AVX2 inline RowWeights row_weights(float below) {
+  return {_mm256_set1_ps(1.0f), _mm256_set1_ps(1.0f - below), _mm256_set1_ps(below)};
+}
+
+HISTOD_AVX2 inline __m256i mix(const __m256 (&corners)[4], __m256 to_right, const RowWeights& row) {
+  const __m256 to_left = _mm256_sub_ps(row.one, to_right);
+  const __m256 over = _mm256_add_ps(_mm256_mul_ps(corners[0], to_left), _mm256_mul_ps(corners[1], to_right));
+  const __m256 under = _mm256_add_ps(_mm256_mul_ps(corners[2], to_left), _mm256_mul_ps(corners[3], to_right));
+  return _mm256_cvtps_epi32(_mm256_add_ps(_mm256_mul_ps(over, row.over), _mm256_mul_ps(under, row.under)));
 }
 
 HISTOD_AVX2 inline __m256 byte_of(__m256i four, int shift) {
   return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(four, shift), _mm256_set1_epi32(0xff)));
 }
 
+/// Single loads: faster than the CPU's own gathers.
+HISTOD_AVX2 inline __m256i eight_entries(std::uint64_t eight, const std::uint32_t* tables) {
+  const auto entry = [tables](std::uint64_t sample) {
+    return _mm_cvtsi32_si128(static_cast<int>(tables[sample & 0xff]));
+  };
+  const auto two = [entry](std::uint64_t samples) { return _mm_unpacklo_epi32(entry(samples), entry(samples >> 8)); };
+  const __m128i low = _mm_unpacklo_epi64(two(eight), two(eight >> 16));
+  const __m128i high = _mm_unpacklo_epi64(two(eight >> 32), two(eight >> 48));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
 HISTOD_AVX2 void blend_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables,
                           const float* right, float below) {
-  const __m256 one = _mm256_set1_ps(1.0f);
-  const __m256 weight_under = _mm256_set1_ps(below), weight_over = _mm256_set1_ps(1.0f - below);
+  const RowWeights row = row_weights(below);
   std::size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    const __m256i samples = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + i)));
-    const __m256i four = _mm256_i32gather_epi32(reinterpret_cast<const int*>(tables), samples, 4);
-    const __m256 to_right = _mm256_loadu_ps(right + i);
-    const __m256 to_left = _mm256_sub_ps(one, to_right);
-    const __m256 over =
-        _mm256_add_ps(_mm256_mul_ps(byte_of(four, 0), to_left), _mm256_mul_ps(byte_of(four, 8), to_right));
-    const __m256 under =
-        _mm256_add_ps(_mm256_mul_ps(byte_of(four, 16), to_left), _mm256_mul_ps(byte_of(four, 24), to_right));
-    const __m256i mixed =
-        _mm256_cvtps_epi32(_mm256_add_ps(_mm256_mul_ps(over, weight_over), _mm256_mul_ps(under, weight_under)));
+    const __m256i four = eight_entries(word_at(in + i), tables);
+    const __m256 corners[] = {byte_of(four, 0), byte_of(four, 8), byte_of(four, 16), byte_of(four, 24)};
+    const __m256i mixed = mix(corners, _mm256_loadu_ps(right + i), row);
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(mixed), _mm256_extracti128_si256(mixed, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(words, words));
   }
   scalar_kernels().blend_u8(in + i, out + i, n - i, tables, right + i, below);
+}
+
+/// The entries of four samples, as two values of each of four tables a register: upper left and right, lower.
+struct FourEntries {
+  __m128i upper, lower;
+};
+
+HISTOD_AVX2 inline FourEntries entries_of(std::uint64_t four, const std::uint64_t* tables) {
+  const auto entry = [tables](std::uint64_t sample) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(tables + sample));
+  };
+  const __m128i first = _mm_unpacklo_epi16(entry(four & 0xffff), entry((four >> 16) & 0xffff));
+  const __m128i second = _mm_unpacklo_epi16(entry((four >> 32) & 0xffff), entry(four >> 48));
+  return {_mm_unpacklo_epi32(first, second), _mm_unpackhi_epi32(first, second)};
+}
+
+HISTOD_AVX2 inline __m256 floats_of(__m128i words) { return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(words)); }
+
+HISTOD_AVX2 void blend_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint64_t* tables,
+                           const float* right, float below) {
+  const RowWeights row = row_weights(below);
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const FourEntries a = entries_of(word_at(in + i), tables), b = entries_of(word_at(in + i + 4), tables);
+    const __m256 corners[] = {
+        floats_of(_mm_unpacklo_epi64(a.upper, b.upper)), floats_of(_mm_unpackhi_epi64(a.upper, b.upper)),
+        floats_of(_mm_unpacklo_epi64(a.lower, b.lower)), floats_of(_mm_unpackhi_epi64(a.lower, b.lower))};
+    const __m256i mixed = mix(corners, _mm256_loadu_ps(right + i), row);
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(mixed), _mm256_extracti128_si256(mixed, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), words);
+  }
+  scalar_kernels().blend_u16(in + i, out + i, n - i, tables, right + i, below);
 }
 
 /// Eight packed RGB pixels a step: four in each half, as pairs (R, G) and (B, G), each pair with half of green's
@@ -172,8 +268,12 @@ const Kernels& avx2_kernels() {
     made.isa = "avx2";
     made.count_u8 = count_u8;
     made.count_pairs_u8 = count_pairs_u8;
+    made.count_mixed_u8 = count_mixed_u8;
+    made.count_u16 = count_u16;
     made.apply_u8 = apply_u8;
+    made.apply_u16 = apply_u16;
     made.blend_u8 = blend_u8;
+    made.blend_u16 = blend_u16;
     made.luma_u8 = luma_u8;
     made.shift_u8 = shift_u8;
     return made;

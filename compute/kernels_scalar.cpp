@@ -4,56 +4,40 @@
 
 #include <emmintrin.h>
 
+#include "compute/count_words.hpp"
 #include "compute/kernels.hpp"
 
 namespace histod::compute {
 namespace {
 
-/// Four tables, so that equal neighbours do not wait for one another's store.
 void count_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables) {
   std::size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    std::uint64_t eight;
-    std::memcpy(&eight, samples + i, sizeof eight);
-    ++tables[eight & 0xff];
-    ++tables[256 + ((eight >> 8) & 0xff)];
-    ++tables[512 + ((eight >> 16) & 0xff)];
-    ++tables[768 + ((eight >> 24) & 0xff)];
-    ++tables[(eight >> 32) & 0xff];
-    ++tables[256 + ((eight >> 40) & 0xff)];
-    ++tables[512 + ((eight >> 48) & 0xff)];
-    ++tables[768 + (eight >> 56)];
-  }
+  for (; i + 8 <= n; i += 8) count_eight(word_at(samples + i), tables);
   for (; i < n; ++i) ++tables[samples[i]];
 }
 
 void count_pairs_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* table) {
   std::size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    std::uint64_t four;
-    std::memcpy(&four, samples + i, sizeof four);
-    ++table[four & 0xffff];
-    ++table[(four >> 16) & 0xffff];
-    ++table[(four >> 32) & 0xffff];
-    ++table[four >> 48];
-  }
+  for (; i + 8 <= n; i += 8) count_four(word_at(samples + i), table);
   for (; i < n; i += 2) ++table[samples[i] | samples[i + 1] << 8];
+}
+
+void count_mixed_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables, std::uint32_t* pairs) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) count_mixed(word_at(samples + i), tables, pairs);
+  for (; i < n; ++i) ++tables[samples[i]];
 }
 
 /// One table of 256 KiB: more would leave the second-level cache. A run of equal samples is added at once.
 void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
   std::size_t i = 0;
   for (; i + 4 <= n; i += 4) {
-    std::uint64_t four;
-    std::memcpy(&four, samples + i, sizeof four);
+    const std::uint64_t four = word_at(samples + i);
     if (four == (four & 0xffff) * 0x0001000100010001ull) {
       table[four & 0xffff] += 4;
-      continue;
+    } else {
+      count_four(four, table);
     }
-    ++table[four & 0xffff];
-    ++table[(four >> 16) & 0xffff];
-    ++table[(four >> 32) & 0xffff];
-    ++table[four >> 48];
   }
   for (; i < n; ++i) ++table[samples[i]];
 }
@@ -61,8 +45,7 @@ void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table
 void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut) {
   std::size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    std::uint64_t eight;
-    std::memcpy(&eight, in + i, sizeof eight);
+    const std::uint64_t eight = word_at(in + i);
     std::uint64_t mapped = 0;
     for (unsigned bit = 0; bit < 64; bit += 8) mapped |= std::uint64_t{lut[(eight >> bit) & 0xff]} << bit;
     std::memcpy(out + i, &mapped, sizeof mapped);
@@ -71,18 +54,29 @@ void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const st
 }
 
 void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = lut[in[i]];
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const std::uint64_t four = word_at(in + i);
+    std::uint64_t mapped = 0;
+    for (unsigned bit = 0; bit < 64; bit += 16) mapped |= std::uint64_t{lut[(four >> bit) & 0xffff]} << bit;
+    std::memcpy(out + i, &mapped, sizeof mapped);
+  }
+  for (; i < n; ++i) out[i] = lut[in[i]];
 }
 
-void blend_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint32_t* tables, const float* right,
-              float below) {
+/// T is the sample, Four what holds an entry of each of four tables.
+template <class T, class Four>
+void blend(const T* in, T* out, std::size_t n, const Four* tables, const float* right, float below) {
+  constexpr unsigned bits = 8 * sizeof(T);
+  constexpr std::uint32_t top = (1u << bits) - 1;
   for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t four = tables[in[i]];
-    const auto value = [four](unsigned shift) { return static_cast<float>((four >> shift) & 0xff); };
+    const Four four = tables[in[i]];
+    const auto value = [four](unsigned corner) { return static_cast<float>((four >> (bits * corner)) & top); };
     const float left = 1.0f - right[i];
-    const float over = value(0) * left + value(8) * right[i];
-    const float under = value(16) * left + value(24) * right[i];
-    out[i] = static_cast<std::uint8_t>(_mm_cvtss_si32(_mm_set_ss(over * (1.0f - below) + under * below)));
+    const float over = value(0) * left + value(1) * right[i];
+    const float under = value(2) * left + value(3) * right[i];
+    const int mixed = _mm_cvtss_si32(_mm_set_ss(over * (1.0f - below) + under * below));
+    out[i] = static_cast<T>(std::min<int>(mixed, top));
   }
 }
 
@@ -119,10 +113,12 @@ const Kernels& scalar_kernels() {
   static constexpr Kernels table{"scalar",
                                  count_u8,
                                  count_pairs_u8,
+                                 count_mixed_u8,
                                  count_u16,
                                  apply_u8,
                                  apply_u16,
-                                 blend_u8,
+                                 blend<std::uint8_t, std::uint32_t>,
+                                 blend<std::uint16_t, std::uint64_t>,
                                  luma<std::uint8_t>,
                                  luma<std::uint16_t>,
                                  shift<std::uint8_t>,

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute/planes.hpp"
 
+#include <array>
+#include <cassert>
 #include <cmath>
+#include <cstdlib>
 
 namespace histod::compute {
 namespace {
 
 constexpr std::uint64_t k_pending_max = 1u << 31;
+
+/// Where half of all pairs differ by more the table of pairs is too widely used to be the faster one.
+constexpr int k_near = 16;
 
 template <class T>
 constexpr std::uint32_t k_bins = sizeof(T) == 1 ? 256 : 65536;
@@ -43,11 +49,16 @@ Selection selection_of(const EqualizePage& page) {
   return selection;
 }
 
-void RepeatedPairs::look_at(std::span<const std::uint8_t> samples) {
+void Neighbours::look_at(std::span<const std::uint8_t> samples) {
   for (std::size_t i = 2; i + 1 < samples.size(); i += 2) {
     ++pairs_;
     repeated_ += samples[i] == samples[i - 2] && samples[i + 1] == samples[i - 1];
+    near_ += std::abs(samples[i] - samples[i + 1]) <= k_near;
   }
+}
+
+Counting Neighbours::best() const {
+  return 3 * repeated_ < pairs_ && 2 * near_ > pairs_ ? Counting::pairs : Counting::mixed;
 }
 
 template <class T>
@@ -99,15 +110,21 @@ const T* PlaneReader<T>::read(std::uint32_t y, std::uint32_t x, std::uint32_t n)
 }
 
 template <class T>
-SampleCounter<T>::SampleCounter(bool by_pairs)
-    : kernels_(kernels()),
-      tables_(k_table_entries<T>),
-      pairs_(by_pairs && sizeof(T) == 1 ? k_count_pairs_u8 : 0),
-      wide_(k_bins<T>) {}
+SampleCounter<T>::SampleCounter(bool large)
+    : kernels_(kernels()), tables_(k_table_entries<T>), pairs_(large && sizeof(T) == 1 ? k_count_pairs_u8 : 0) {}
+
+template <class T>
+void SampleCounter<T>::count_by(Counting way) {
+  assert(pending_ == 0 && (way == Counting::singly || !pairs_.empty()));
+  way_ = way;
+}
 
 template <class T>
 void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint32_t n) {
-  if (pending_ + n > k_pending_max) fold();
+  if (pending_ + n > k_pending_max) {
+    wide_.resize(k_bins<T>);
+    fold(wide_);
+  }
   if (keep != nullptr) {
     kept_.resize(k_segment_pixels);
     if constexpr (sizeof(T) == 1) {
@@ -123,33 +140,65 @@ void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint
 
 template <class T>
 void SampleCounter<T>::count(const T* samples, std::uint32_t n) {
-  if constexpr (sizeof(T) == 1) {
-    const std::uint32_t paired = pairs_.empty() ? 0 : n & ~1u;
+  if constexpr (sizeof(T) == 2) {
+    kernels_.count_u16(samples, n, tables_.data());
+  } else if (way_ == Counting::mixed) {
+    kernels_.count_mixed_u8(samples, n, tables_.data(), pairs_.data());
+  } else {
+    const std::uint32_t paired = way_ == Counting::pairs ? n & ~1u : 0;
     if (paired > 0) kernels_.count_pairs_u8(samples, paired, pairs_.data());
     kernels_.count_u8(samples + paired, n - paired, tables_.data());
-  } else {
-    kernels_.count_u16(samples, n, tables_.data());
   }
 }
 
 template <class T>
-void SampleCounter<T>::fold() {
-  const std::span<std::uint64_t> wide = wide_.counts();
-  for (std::size_t i = 0; i < tables_.size(); ++i) wide[i % k_bins<T>] += tables_[i];
-  std::fill(tables_.begin(), tables_.end(), 0u);
-  for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    wide[i & 0xff] += pairs_[i];
-    wide[i >> 8] += pairs_[i];
+void SampleCounter<T>::fold(std::span<std::uint64_t> into) {
+  if (pending_ == 0) return;
+  for (std::size_t from = 0; from < tables_.size(); from += k_bins<T>) {
+    for (std::size_t i = 0; i < k_bins<T>; ++i) into[i] += tables_[from + i];
   }
-  std::fill(pairs_.begin(), pairs_.end(), 0u);
+  std::fill(tables_.begin(), tables_.end(), 0u);
+  if (way_ != Counting::singly) fold_pairs(into);
   pending_ = 0;
+}
+
+/// Sums of rows and of columns: a pair's second sample is its entry's row.
+template <class T>
+void SampleCounter<T>::fold_pairs(std::span<std::uint64_t> into) {
+  std::array<std::uint32_t, 256> columns{};
+  for (std::size_t row = 0; row < 256; ++row) {
+    const std::uint32_t* const entries = pairs_.data() + 256 * row;
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < 256; ++i) {
+      columns[i] += entries[i];
+      sum += entries[i];
+    }
+    into[row] += sum;
+  }
+  for (std::size_t i = 0; i < 256; ++i) into[i] += columns[i];
+  std::fill(pairs_.begin(), pairs_.end(), 0u);
 }
 
 template <class T>
 void SampleCounter<T>::fold_into(Histogram& histogram) {
-  fold();
-  histogram.merge(wide_);
-  std::fill(wide_.counts().begin(), wide_.counts().end(), 0u);
+  const std::span<std::uint64_t> counts = histogram.counts();
+  fold(counts);
+  for (std::size_t i = 0; i < wide_.size(); ++i) counts[i] += wide_[i];
+  wide_.clear();
+}
+
+template <class T>
+std::span<std::uint32_t> SampleCounter<T>::narrow_counts() {
+  const bool all = sizeof(T) == 2 && wide_.empty() && pending_ < k_pending_max;
+  return all ? std::span(tables_) : std::span<std::uint32_t>();
+}
+
+template <class T>
+void SampleCounter<T>::clear() {
+  std::fill(tables_.begin(), tables_.end(), 0u);
+  std::fill(pairs_.begin(), pairs_.end(), 0u);
+  wide_.clear();
+  pending_ = 0;
 }
 
 template bool fill_keep<std::uint8_t>(const ImageView&, const Selection&, std::uint32_t, std::uint32_t, std::uint32_t,

@@ -98,37 +98,55 @@ class PlaneReader {
   std::int64_t row_y_ = -1;
 };
 
-/// Looks for pairs of neighbours that equal the pair before them, as scans, drawings and upscaled images have them.
-/// There the increment of a pair's entry waits for the one before, and single samples are counted faster; elsewhere
-/// pairs are, by up to 40 % (histobench shows both).
-class RepeatedPairs {
+/// Which of the kernels counts 8-bit samples.
+enum class Counting : std::uint8_t {
+  singly,  ///< count_u8: few samples
+  pairs,   ///< count_pairs_u8
+  mixed,   ///< count_mixed_u8
+};
+
+/// Looks at some rows of a large image to choose between its ways of counting. By pairs is up to 40 % faster where
+/// neighbours are near each other, as photographs have them: their entries of the table stay in the cache. But where a
+/// pair often equals the one before (scans, drawings, upscaled images) its increment waits for the one before.
+class Neighbours {
  public:
   void look_at(std::span<const std::uint8_t> samples);
-  bool most() const { return pairs_ != 0 && 2 * repeated_ >= pairs_; }
+  Counting best() const;
 
  private:
   std::uint64_t pairs_ = 0;
   std::uint64_t repeated_ = 0;
+  std::uint64_t near_ = 0;
 };
 
 /// Counts samples into the kernels' narrow tables, and folds those into wide counts before they could overflow.
 template <class T>
 class SampleCounter {
  public:
-  /// `by_pairs`: 8-bit samples go into the table of pairs, which pays from about a million samples on.
-  explicit SampleCounter(bool by_pairs = false);
+  /// `large`: 8-bit samples may be counted by pairs, which pays from about a million of them on.
+  explicit SampleCounter(bool large = false);
+  /// Counting::singly until said otherwise; the others only if `large`. Not between add() and fold_into().
+  void count_by(Counting way);
   /// Counts those whose keep is not 0, n <= k_segment_pixels; all of them when `keep` is null, n <= 2^30.
   void add(const T* samples, const std::uint8_t* keep, std::uint32_t n);
+  /// Adds the counts to `histogram` and begins anew.
   void fold_into(Histogram& histogram);
+  /// The counts where they lie, one for each bin, to be worked on until clear(). Empty for 8 bits, where they lie in
+  /// several tables, and when there are more than 2^31 - 1.
+  std::span<std::uint32_t> narrow_counts();
+  /// Begins anew without having folded.
+  void clear();
 
  private:
   void count(const T* samples, std::uint32_t n);
-  void fold();
+  void fold(std::span<std::uint64_t> into);
+  void fold_pairs(std::span<std::uint64_t> into);
   const Kernels& kernels_;
+  Counting way_ = Counting::singly;
   std::vector<std::uint32_t> tables_;
-  std::vector<std::uint32_t> pairs_;  ///< empty: not used
+  std::vector<std::uint32_t> pairs_;  ///< empty: not large
   std::vector<T> kept_;
-  Histogram wide_;
+  std::vector<std::uint64_t> wide_;  ///< empty until the tables were about to overflow
   std::uint64_t pending_ = 0;
 };
 

@@ -24,23 +24,24 @@ std::size_t large_task_pixels(const ImageView& view, const Arena& arena) {
 /// Rows that are looked at to choose between tables.
 constexpr std::uint32_t k_sampled_rows = 16;
 
-bool repeats_itself(const ImageView& view, const Plane& plane, std::uint32_t levels) {
+Counting best_for(const ImageView& view, const Plane& plane, std::uint32_t levels) {
   PlaneReader<std::uint8_t> reader(view, plane, levels);
   const std::uint32_t n = std::min(view.width, k_segment_pixels);
-  RepeatedPairs repeated;
+  Neighbours neighbours;
   for (std::uint32_t row = 0; row < k_sampled_rows; ++row) {
     const auto y = static_cast<std::uint32_t>(std::uint64_t{view.height} * row / k_sampled_rows);
-    repeated.look_at({reader.read(y, (view.width - n) / 2, n), n});
+    neighbours.look_at({reader.read(y, (view.width - n) / 2, n), n});
   }
-  return repeated.most();
+  return neighbours.best();
 }
 
 /// The table of pairs is for images that keep all threads busy with large tasks, and for one plane: more of these
 /// tables would not stay in the cache.
 template <class T>
-bool counts_by_pairs(const ImageView& view, std::span<const Plane> planes, std::uint32_t levels, const Arena& arena) {
-  if (sizeof(T) != 1 || planes.size() != 1 || planes[0].kind == PlaneKind::lab) return false;
-  return view.pixels() >= k_task_pixels_large * arena.threads() && !repeats_itself(view, planes[0], levels);
+Counting way_to_count(const ImageView& view, std::span<const Plane> planes, std::uint32_t levels, const Arena& arena) {
+  if (sizeof(T) != 1 || planes.size() != 1 || planes[0].kind == PlaneKind::lab) return Counting::singly;
+  if (view.pixels() < k_task_pixels_large * arena.threads()) return Counting::singly;
+  return best_for(view, planes[0], levels);
 }
 
 template <class T>
@@ -48,14 +49,14 @@ void count_pass(const EqualizePage& page, std::span<const Plane> planes, std::ui
                 std::span<PlaneCount> result) {
   const ImageView& view = page.image;
   const Selection selection = selection_of(page);
-  const bool by_pairs = counts_by_pairs<T>(view, planes, levels, arena);
+  const Counting way = way_to_count<T>(view, planes, levels, arena);
   std::mutex mutex;
   const auto body = [&](std::size_t begin, std::size_t end) {
     std::vector<PlaneReader<T>> readers;
     std::vector<SampleCounter<T>> counters;
     for (const Plane& plane : planes) {
       readers.emplace_back(view, plane, levels);
-      counters.emplace_back(by_pairs);
+      counters.emplace_back(way != Counting::singly).count_by(way);
     }
     std::array<std::uint8_t, k_segment_pixels> keep;
     std::uint64_t masked = 0;
@@ -74,7 +75,7 @@ void count_pass(const EqualizePage& page, std::span<const Plane> planes, std::ui
       result[p].masked += masked;
     }
   };
-  const bool large_tables = sizeof(T) == 2 || by_pairs;
+  const bool large_tables = sizeof(T) == 2 || way != Counting::singly;
   arena.parallel_for(view.height, grain_rows(view, large_tables ? large_task_pixels(view, arena) : k_task_pixels_small),
                      body);
 }

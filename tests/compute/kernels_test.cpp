@@ -62,6 +62,25 @@ TEST_P(EveryIsa, CountsPairsU8) {
   }
 }
 
+TEST_P(EveryIsa, CountsMixedU8) {
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t offset : k_offsets) {
+      const auto samples = random_samples<std::uint8_t>(n + offset, static_cast<unsigned>((n + offset) % 3));
+      std::vector<std::uint32_t> tables(k_count_tables_u8), pairs(k_count_pairs_u8);
+      kernels_.count_mixed_u8(samples.data() + offset, n, tables.data(), pairs.data());
+      EXPECT_EQ(std::accumulate(pairs.begin(), pairs.end(), std::size_t{0}) % 2, 0u);
+      std::vector<std::uint32_t> sum(256), expected(256);
+      for (std::size_t i = 0; i < tables.size(); ++i) sum[i % 256] += tables[i];
+      for (std::size_t i = 0; i < pairs.size(); ++i) {
+        sum[i % 256] += pairs[i];
+        sum[i / 256] += pairs[i];
+      }
+      for (std::size_t i = 0; i < n; ++i) ++expected[samples[offset + i]];
+      ASSERT_EQ(sum, expected) << n << " " << offset;
+    }
+  }
+}
+
 TEST_P(EveryIsa, CountsU16) {
   for (const std::size_t n : k_lengths) {
     for (const std::size_t offset : k_offsets) {
@@ -104,10 +123,12 @@ TEST_P(EveryIsa, AppliesU16) {
   for (auto& entry : lut) entry = static_cast<std::uint16_t>(random_());
   for (const std::size_t n : k_lengths) {
     auto samples = random_samples<std::uint16_t>(n + 2, 0);
-    std::vector<std::uint16_t> expected = samples;
+    std::vector<std::uint16_t> expected = samples, out = samples;
     for (std::size_t i = 0; i < n; ++i) expected[1 + i] = lut[samples[1 + i]];
+    kernels_.apply_u16(samples.data() + 1, out.data() + 1, n, lut.data());
+    ASSERT_EQ(out, expected) << n;
     kernels_.apply_u16(samples.data() + 1, samples.data() + 1, n, lut.data());
-    ASSERT_EQ(samples, expected) << n;
+    ASSERT_EQ(samples, expected) << "in place " << n;
   }
 }
 
@@ -130,6 +151,30 @@ TEST_P(EveryIsa, BlendsU8) {
       }
       std::vector<std::uint8_t> out(samples);
       kernels_.blend_u8(out.data(), out.data(), n, tables.data(), right.data(), below);
+      ASSERT_EQ(out, expected) << n << " " << below;
+    }
+  }
+}
+
+TEST_P(EveryIsa, BlendsU16) {
+  std::vector<std::uint64_t> tables(65536);
+  for (auto& entry : tables) entry = random_();
+  tables[77] = ~std::uint64_t{0};
+  for (const std::size_t n : k_lengths) {
+    auto samples = random_samples<std::uint16_t>(n + 1, static_cast<unsigned>(n % 2));
+    std::vector<float> right(n);
+    for (auto& weight : right) weight = static_cast<float>(random_() % 1025) / 1024.0f;
+    for (const float below : {0.0f, 0.3f, 0.5f, 0.7f, 1.0f}) {
+      std::vector<std::uint16_t> expected(samples);
+      for (std::size_t i = 0; i < n; ++i) {
+        float corner[4];
+        for (unsigned c = 0; c < 4; ++c) corner[c] = static_cast<float>((tables[samples[i]] >> (16 * c)) & 0xffff);
+        const float over = corner[0] * (1.0f - right[i]) + corner[1] * right[i];
+        const float under = corner[2] * (1.0f - right[i]) + corner[3] * right[i];
+        expected[i] = static_cast<std::uint16_t>(std::min(65535l, std::lrintf(over * (1.0f - below) + under * below)));
+      }
+      std::vector<std::uint16_t> out(samples);
+      kernels_.blend_u16(out.data(), out.data(), n, tables.data(), right.data(), below);
       ASSERT_EQ(out, expected) << n << " " << below;
     }
   }
