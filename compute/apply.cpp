@@ -8,6 +8,9 @@
 namespace histod::compute {
 namespace {
 
+/// Planes whose packed cells a task holds at a time, half a megabyte each.
+constexpr std::size_t k_block_planes_max = 4;
+
 /// One plane's way from sample to sample: by one table, or by a grid of them.
 template <class T>
 class PlaneMap {
@@ -16,6 +19,9 @@ class PlaneMap {
     if (grid) clahe_.emplace(lut, *grid, width);
     if (sizeof(T) == 1 && !grid) std::copy(lut.begin(), lut.end(), narrow_.begin());
   }
+
+  /// null unless by a grid
+  const ClaheMap<T>* clahe() const { return clahe_ ? &*clahe_ : nullptr; }
 
   void map(const Kernels& kernels, const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const {
     if (clahe_) return clahe_->map(in, out, y, x, n);
@@ -59,6 +65,13 @@ class SegmentWriter {
     for_segments(view_.width, segment_, [&](std::uint32_t x, std::uint32_t n) { segment(y, x, n); });
   }
 
+  void block(const ClaheBlock& block) {
+    packed_.resize(maps_.size());
+    for (std::uint32_t y = block.y; y < block.y + block.height; ++y) {
+      for_segments(block.width, segment_, [&](std::uint32_t x, std::uint32_t n) { segment(y, block.x + x, n); });
+    }
+  }
+
   void finish(ApplyOutcome& outcome) {
     for (std::size_t p = 0; p < counters_.size(); ++p) counters_[p].fold_into(outcome.mapped[p]);
     outcome.nodata_pixels += nodata_pixels_;
@@ -94,7 +107,7 @@ class SegmentWriter {
     const unsigned step = view_.format.channels();
     for (std::size_t p = 0; p < maps_.size(); ++p) {
       T* out = step == 1 ? pixels : mapped_.data();
-      maps_[p].map(kernels_, readers_[p].read(y, x, n), out, y, x, n);
+      map(p, readers_[p].read(y, x, n), out, y, x, n);
       count(p, out, n, all);
       if (step == 1) continue;
       T* channel = pixels + job_.planes[p].channel;
@@ -106,7 +119,7 @@ class SegmentWriter {
 
   void luma(T* pixels, std::uint32_t y, std::uint32_t x, std::uint32_t n, bool all) {
     const T* values = readers_[0].read(y, x, n);
-    maps_[0].map(kernels_, values, mapped_.data(), y, x, n);
+    map(0, values, mapped_.data(), y, x, n);
     count(0, mapped_.data(), n, all);
     const T top = static_cast<T>(job_.levels - 1);
     if constexpr (sizeof(T) == 1) {
@@ -144,6 +157,11 @@ class SegmentWriter {
     }
   }
 
+  void map(std::size_t plane, const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) {
+    if (packed_.empty()) return maps_[plane].map(kernels_, in, out, y, x, n);
+    maps_[plane].clahe()->map_in_block(in, out, y, x, n, packed_[plane]);
+  }
+
   void count(std::size_t plane, const T* samples, std::uint32_t n, bool all) {
     if (job_.count_mapped) counters_[plane].add(samples, all ? nullptr : keep_.data(), n);
   }
@@ -174,8 +192,17 @@ class SegmentWriter {
   std::vector<std::uint8_t> keep_;
   std::vector<T> mapped_, saved_, work_;
   std::vector<SampleCounter<T>> counters_;
+  std::vector<PackedCell> packed_;  ///< empty: row by row
   std::uint64_t nodata_pixels_ = 0;
 };
+
+/// The other targets need whole rows, or each pixel after the one on its left. More planes would not leave enough of
+/// the cache to each.
+template <class T>
+bool goes_by_blocks(const ApplyJob& job, std::span<const PlaneMap<T>> maps) {
+  const bool any_order = job.target == Target::channels || job.target == Target::luma;
+  return any_order && job.grid && maps.size() <= k_block_planes_max && maps.front().clahe()->goes_by_blocks();
+}
 
 template <class T>
 ApplyOutcome apply(const ApplyJob& job, const ImageView& view, Arena& arena) {
@@ -185,12 +212,21 @@ ApplyOutcome apply(const ApplyJob& job, const ImageView& view, Arena& arena) {
   maps.reserve(job.planes.size());
   for (const Lut* table : job.tables) maps.emplace_back(*table, job.grid, view.width);
   std::mutex mutex;
-  arena.parallel_for(view.height, grain_rows(view, 64 * 1024), [&](std::size_t begin, std::size_t end) {
-    SegmentWriter<T> writer(job, view, maps);
-    for (auto y = static_cast<std::uint32_t>(begin); y < end; ++y) writer.row(y);
-    const std::lock_guard lock(mutex);
-    writer.finish(outcome);
-  });
+  const auto in_tasks = [&](std::size_t count, std::size_t grain, auto&& step) {
+    arena.parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
+      SegmentWriter<T> writer(job, view, maps);
+      for (std::size_t i = begin; i < end; ++i) step(writer, i);
+      const std::lock_guard lock(mutex);
+      writer.finish(outcome);
+    });
+  };
+  if (goes_by_blocks(job, std::span<const PlaneMap<T>>(maps))) {
+    const std::vector<ClaheBlock> blocks = maps.front().clahe()->blocks(view.height);
+    in_tasks(blocks.size(), 1, [&](SegmentWriter<T>& writer, std::size_t i) { writer.block(blocks[i]); });
+  } else {
+    in_tasks(view.height, grain_rows(view, 64 * 1024),
+             [](SegmentWriter<T>& writer, std::size_t y) { writer.row(static_cast<std::uint32_t>(y)); });
+  }
   return outcome;
 }
 

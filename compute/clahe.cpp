@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <emmintrin.h>
@@ -23,6 +24,11 @@ constexpr std::uint32_t k_bins = sizeof(T) == 1 ? 256 : 65536;
 /// More tiles than these are blended from where their tables lie: each has few pixels, which do not pay for packing.
 constexpr std::uint32_t k_packed_tiles_max = 1024;
 
+/// Packing the 65 536 entries of a cell costs as much as blending some 16 000 samples from where the tables lie saves.
+constexpr std::uint64_t k_packed_cell_pixels_min = 16 * 1024;
+/// Pixels of a block: so many that starting a task costs nothing beside them.
+constexpr std::uint32_t k_block_pixels = 256 * 1024;
+
 /// Where a coordinate beyond the end lies when the image is reflected without its edge being repeated.
 std::uint32_t reflect_101(std::uint64_t at, std::uint32_t size) {
   if (at < size) return static_cast<std::uint32_t>(at);
@@ -32,37 +38,103 @@ std::uint32_t reflect_101(std::uint64_t at, std::uint32_t size) {
   return static_cast<std::uint32_t>(rest < size ? rest : period - rest);
 }
 
-/// Cuts what is above the limit and gives it back to all bins: equal shares, then the remainder one by one.
-void clip_and_spread(std::span<std::uint64_t> counts, std::uint64_t limit, bool evenly) {
+/// Counts below 2^31, four at a time: SSE2 knows signed numbers only.
+using Narrow = std::span<std::uint32_t>;
+using WideCounts = std::span<std::uint64_t>;
+
+/// Cuts what is above the limit off; returns how much that is.
+std::uint64_t clip(WideCounts counts, std::uint64_t limit) {
   std::uint64_t clipped = 0;
   for (std::uint64_t& count : counts) {
-    clipped += count > limit ? count - limit : 0;
+    clipped += std::max(count, limit) - limit;
     count = std::min(count, limit);
   }
+  return clipped;
+}
+
+std::uint64_t clip(Narrow counts, std::uint64_t limit) {
+  const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(limit, std::numeric_limits<int>::max()));
+  const __m128i limits = _mm_set1_epi32(static_cast<int>(most));
+  __m128i sums = _mm_setzero_si128();
+  std::size_t i = 0;
+  for (; i + 4 <= counts.size(); i += 4) {
+    auto* const at = reinterpret_cast<__m128i*>(counts.data() + i);
+    const __m128i four = _mm_loadu_si128(at);
+    const __m128i over = _mm_and_si128(_mm_sub_epi32(four, limits), _mm_cmpgt_epi32(four, limits));
+    _mm_storeu_si128(at, _mm_sub_epi32(four, over));
+    sums = _mm_add_epi32(sums, over);
+  }
+  std::array<std::uint32_t, 4> lanes;
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes.data()), sums);
+  std::uint64_t clipped = std::accumulate(lanes.begin(), lanes.end(), std::uint64_t{0});
+  for (; i < counts.size(); ++i) {
+    clipped += std::max(counts[i], most) - most;
+    counts[i] = std::min(counts[i], most);
+  }
+  return clipped;
+}
+
+/// Gives what was clipped off back to all bins: the remainder one by one, and the share of each is returned.
+template <class Count>
+std::uint64_t spread(std::span<Count> counts, std::uint64_t clipped, bool evenly) {
   const std::uint64_t bins = counts.size();
   const std::uint64_t rest = clipped % bins;
-  for (std::uint64_t& count : counts) count += clipped / bins;
   if (evenly) {
-    for (std::uint64_t i = 0; i < bins; ++i) counts[i] += (i + 1) * rest / bins - i * rest / bins;
+    for (std::uint64_t i = 1; i <= rest; ++i) ++counts[(i * bins + rest - 1) / rest - 1];
   } else if (rest != 0) {
     // OpenCV's stride is rounded down, so with a large remainder it never comes to the upper bins.
     const std::uint64_t stride = bins / rest;
     for (std::uint64_t i = 0; i < rest; ++i) ++counts[i * stride];
   }
+  return clipped / bins;
 }
 
-void table_of(std::span<std::uint64_t> counts, double clip, bool exact, std::span<std::uint16_t> table) {
+/// What table_of() makes of counts whose sum is below 2^31. Returns the entries done, a multiple of eight, and adds to
+/// `sum` what they summed up.
+std::size_t fill_by_eights(Narrow counts, std::uint64_t share, float scale, float top, std::span<std::uint16_t> table,
+                           std::uint64_t& sum) {
+  const __m128i shares = _mm_set1_epi32(static_cast<int>(share));
+  const __m128 scales = _mm_set1_ps(scale), tops = _mm_set1_ps(top);
+  __m128i carry = _mm_setzero_si128();
+  const auto four = [&](const std::uint32_t* from) {
+    __m128i sums = _mm_add_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), shares);
+    sums = _mm_add_epi32(sums, _mm_slli_si128(sums, 4));
+    sums = _mm_add_epi32(sums, _mm_slli_si128(sums, 8));
+    sums = _mm_add_epi32(sums, carry);
+    carry = _mm_shuffle_epi32(sums, 0xff);
+    const __m128i values = _mm_cvtps_epi32(_mm_min_ps(_mm_mul_ps(_mm_cvtepi32_ps(sums), scales), tops));
+    return _mm_sub_epi32(values, _mm_set1_epi32(32768));
+  };
+  std::size_t i = 0;
+  for (; i + 8 <= counts.size(); i += 8) {
+    const __m128i low = four(counts.data() + i), high = four(counts.data() + i + 4);
+    const __m128i packed = _mm_xor_si128(_mm_packs_epi32(low, high), _mm_set1_epi16(-32768));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(table.data() + i), packed);
+  }
+  sum += static_cast<std::uint32_t>(_mm_cvtsi128_si32(carry));
+  return i;
+}
+
+/// Counts of 32 bits only where their sum is below 2^31.
+template <class Count>
+void table_of(std::span<Count> counts, double limit_factor, bool exact, std::span<std::uint16_t> table) {
   const std::uint64_t total = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-  if (total == 0) return;
-  if (clip > 0) {
-    const double limit = clip * static_cast<double>(total) / static_cast<double>(counts.size());
-    clip_and_spread(counts, std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::min(limit, 1e18))), exact);
+  if (total == 0) return std::iota(table.begin(), table.end(), std::uint16_t{0});
+  std::uint64_t share = 0;
+  if (limit_factor > 0) {
+    const double limit = limit_factor * static_cast<double>(total) / static_cast<double>(counts.size());
+    const auto most = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::min(limit, 1e18)));
+    share = spread(counts, clip(counts, most), exact);
   }
   const std::uint64_t top = counts.size() - 1;
   const float scale = static_cast<float>(top) / static_cast<float>(total);
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    sum += counts[i];
+  std::size_t i = 0;
+  if constexpr (sizeof(Count) == 4) {
+    if (!exact) i = fill_by_eights(counts, share, scale, static_cast<float>(top), table, sum);
+  }
+  for (; i < counts.size(); ++i) {
+    sum += counts[i] + share;
     if (exact) {
       table[i] = static_cast<std::uint16_t>((Wide{sum} * top + total / 2) / total);
     } else {
@@ -117,27 +189,47 @@ void make_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
   const ImageView& view = pages.front()->image;
   const ClaheGrid grid = clahe_grid(view.width, view.height, options.tiles_x, options.tiles_y);
   const bool exact = sizeof(T) == 2 && options.rule == Rule::exact;
-  const auto run = [&](std::uint32_t tile_row, std::uint32_t first, std::uint32_t n) {
-    std::vector<SampleCounter<T>> counters(n);
-    for (const EqualizePage* page : pages)
-      TileRunCounter<T>(*page, plane, levels, grid).count(tile_row, first, counters);
-    for (std::uint32_t t = 0; t < n; ++t) {
-      Histogram counts(k_bins<T>);
-      counters[t].fold_into(counts);
-      const std::size_t entry = (std::size_t{tile_row} * grid.tiles_x + first + t) * k_bins<T>;
-      table_of(counts.counts().first(levels), options.clip, exact, std::span(tables).subspan(entry, levels));
-    }
-  };
-  // A tile alone is enough of a task, but the conversion to Lab is paid by the row.
-  const std::size_t grain = plane.kind == PlaneKind::lab ? grid.tiles_x : 1;
-  arena.parallel_for(grid.tiles(), grain, [&](std::size_t begin, std::size_t end) {
-    while (begin < end) {
-      const auto first = static_cast<std::uint32_t>(begin % grid.tiles_x);
-      const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(grid.tiles_x - first, end - begin));
-      run(static_cast<std::uint32_t>(begin / grid.tiles_x), first, n);
-      begin += n;
+  // A tile alone is enough of a task, and its counts stay in the cache; but the conversion to Lab is paid by the row.
+  const std::uint32_t together = plane.kind == PlaneKind::lab ? grid.tiles_x : 1;
+  arena.parallel_for(grid.tiles() / together, 1, [&](std::size_t begin, std::size_t end) {
+    std::vector<SampleCounter<T>> counters(together);
+    for (std::size_t tile = begin * together; tile < end * together; tile += together) {
+      const auto tile_row = static_cast<std::uint32_t>(tile / grid.tiles_x);
+      const auto first = static_cast<std::uint32_t>(tile % grid.tiles_x);
+      for (const EqualizePage* page : pages)
+        TileRunCounter<T>(*page, plane, levels, grid).count(tile_row, first, counters);
+      for (std::uint32_t t = 0; t < together; ++t) {
+        const std::span table = std::span(tables).subspan((tile + t) * k_bins<T>, k_bins<T>);
+        const std::span used = table.first(levels);
+        std::iota(table.begin() + levels, table.end(), static_cast<std::uint16_t>(levels));
+        if (const Narrow narrow = counters[t].narrow_counts(); !narrow.empty()) {
+          table_of(narrow.first(levels), options.clip, exact, used);
+          counters[t].clear();
+        } else {
+          Histogram counts(k_bins<T>);
+          counters[t].fold_into(counts);
+          table_of(counts.counts().first(levels), options.clip, exact, used);
+        }
+      }
     }
   });
+}
+
+/// Four tables side by side, as Kernels::blend_u16 takes them.
+template <class Cell>
+void pack(const Cell& cell, std::span<std::uint64_t> entries) {
+  const auto eight = [](const std::uint16_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+  for (std::size_t i = 0; i < entries.size(); i += 8) {
+    const __m128i upper_left = eight(cell.upper_left + i), upper_right = eight(cell.upper_right + i);
+    const __m128i lower_left = eight(cell.lower_left + i), lower_right = eight(cell.lower_right + i);
+    const __m128i upper[] = {_mm_unpacklo_epi16(upper_left, upper_right), _mm_unpackhi_epi16(upper_left, upper_right)};
+    const __m128i lower[] = {_mm_unpacklo_epi16(lower_left, lower_right), _mm_unpackhi_epi16(lower_left, lower_right)};
+    auto* const to = reinterpret_cast<__m128i*>(entries.data() + i);
+    _mm_storeu_si128(to, _mm_unpacklo_epi32(upper[0], lower[0]));
+    _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(upper[0], lower[0]));
+    _mm_storeu_si128(to + 2, _mm_unpacklo_epi32(upper[1], lower[1]));
+    _mm_storeu_si128(to + 3, _mm_unpackhi_epi32(upper[1], lower[1]));
+  }
 }
 
 /// What Kernels::blend_u8 does, from four tables that lie apart.
@@ -171,8 +263,10 @@ Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
   assert(!pages.empty());
   const PixelFormat& format = pages.front()->image.format;
   Lut tables(std::size_t{options.tiles_x} * options.tiles_y * format.bins());
-  for (std::size_t i = 0; i < tables.size(); ++i) tables[i] = static_cast<std::uint16_t>(i % format.bins());
-  if (pages.front()->image.pixels() == 0) return tables;
+  if (pages.front()->image.pixels() == 0) {
+    for (std::size_t i = 0; i < tables.size(); ++i) tables[i] = static_cast<std::uint16_t>(i % format.bins());
+    return tables;
+  }
   const auto make = format.depth_bits == 8 ? make_tables<std::uint8_t> : make_tables<std::uint16_t>;
   make(pages, plane, options, levels, arena, tables);
   return tables;
@@ -221,25 +315,65 @@ void ClaheMap<T>::pack_cells() {
 }
 
 template <class T>
-void ClaheMap<T>::map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const {
+bool ClaheMap<T>::goes_by_blocks() const {
+  return sizeof(T) == 2 && std::uint64_t{grid_.tile_width} * grid_.tile_height >= k_packed_cell_pixels_min;
+}
+
+template <class T>
+ClaheMap<T>::Row ClaheMap<T>::row_of(std::uint32_t y) const {
   const float position = static_cast<float>(y) * (1.0f / static_cast<float>(grid_.tile_height)) - 0.5f;
   const float above = std::floor(position);
-  const float weight_below = position - above;
-  const auto row = static_cast<std::uint32_t>(above + 1);
+  return {static_cast<std::uint32_t>(above + 1), position - above};
+}
+
+template <class T>
+std::vector<ClaheBlock> ClaheMap<T>::blocks(std::uint32_t height) const {
+  std::vector<ClaheBlock> result;
+  const auto width = static_cast<std::uint32_t>(columns_.size());
+  for (std::uint32_t top = 0, bottom = 0; top < height; top = bottom) {
+    while (bottom < height && row_of(bottom).cell == row_of(top).cell) ++bottom;
+    for (std::uint32_t left = 0; left < width; left = ends_[columns_[left]]) {
+      const std::uint32_t across = ends_[columns_[left]] - left;
+      const std::uint32_t rows = std::max(1u, k_block_pixels / across);
+      for (std::uint32_t y = top; y < bottom; y += std::min(rows, bottom - y))
+        result.push_back({left, y, across, std::min(rows, bottom - y)});
+    }
+  }
+  return result;
+}
+
+template <class T>
+void ClaheMap<T>::map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const {
+  const Row row = row_of(y);
   for (std::uint32_t done = 0; done < n;) {
     const std::uint32_t column = columns_[x + done];
     const std::uint32_t count = std::min(n - done, ends_[column] - (x + done));
     const float* const weights = weights_.data() + x + done;
     if constexpr (sizeof(T) == 1) {
       if (!packed_.empty()) {
-        const std::size_t at = std::size_t{row} * (grid_.tiles_x + 1) + column;
-        kernels_.blend_u8(in + done, out + done, count, packed_.data() + at * k_bins<T>, weights, weight_below);
+        const std::size_t at = std::size_t{row.cell} * (grid_.tiles_x + 1) + column;
+        kernels_.blend_u8(in + done, out + done, count, packed_.data() + at * k_bins<T>, weights, row.weight_below);
         done += count;
         continue;
       }
     }
-    blend(cell(column, row), in + done, out + done, count, weights, weight_below);
+    blend(cell(column, row.cell), in + done, out + done, count, weights, row.weight_below);
     done += count;
+  }
+}
+
+template <class T>
+void ClaheMap<T>::map_in_block(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n,
+                               PackedCell& packed) const {
+  if constexpr (sizeof(T) == 2) {
+    const Row row = row_of(y);
+    if (packed.entries.empty() || packed.column != columns_[x] || packed.row != row.cell) {
+      packed.entries.resize(k_bins<T>);
+      packed.column = columns_[x];
+      packed.row = row.cell;
+      pack(cell(packed.column, packed.row), packed.entries);
+    }
+    kernels_.blend_u16(in, out, n, packed.entries.data(), weights_.data() + x, row.weight_below);
   }
 }
 

@@ -33,6 +33,17 @@ ClaheGrid clahe_grid(std::uint32_t width, std::uint32_t height, std::uint32_t ti
 Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane, const EqualizeOptions& options,
                  std::uint32_t levels, Arena& arena);
 
+/// Pixels of one cell, and not too many: a piece of work.
+struct ClaheBlock {
+  std::uint32_t x, y, width, height;
+};
+
+/// A cell's four 16-bit tables side by side, so that a sample finds all its values in one place: scratch of a task.
+struct PackedCell {
+  std::vector<std::uint64_t> entries;
+  std::uint32_t column = 0, row = 0;
+};
+
 /// Maps samples by the tables of a grid. Read-only after construction: shared by all tasks of a page.
 template <class T>
 class ClaheMap {
@@ -41,12 +52,23 @@ class ClaheMap {
   /// `in` and `out` may be the same; they are the samples of row y from column x on.
   void map(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n) const;
 
+  /// 16 bits, and tiles that are large enough: faster by map_in_block(), for pixels that lie in one of blocks(). Blocks
+  /// of a cell come one after the other, and share what `packed` holds.
+  bool goes_by_blocks() const;
+  std::vector<ClaheBlock> blocks(std::uint32_t height) const;
+  void map_in_block(const T* in, T* out, std::uint32_t y, std::uint32_t x, std::uint32_t n, PackedCell& packed) const;
+
  private:
   /// Between the centers of tiles lie cells, whose pixels share four tables: (tiles_x + 1) * (tiles_y + 1) of them, the
   /// outer ones having the same tile on both sides.
   struct Cell {
     const std::uint16_t *upper_left, *upper_right, *lower_left, *lower_right;
   };
+  struct Row {
+    std::uint32_t cell;
+    float weight_below;
+  };
+  Row row_of(std::uint32_t y) const;
   Cell cell(std::uint32_t column, std::uint32_t row) const;
   void pack_cells();
 
