@@ -222,7 +222,9 @@ ApplyOutcome apply(const ApplyJob& job, const ImageView& view, Arena& arena) {
   };
   if (goes_by_blocks(job, std::span<const PlaneMap<T>>(maps))) {
     const std::vector<ClaheBlock> blocks = maps.front().clahe()->blocks(view.height);
-    in_tasks(blocks.size(), 1, [&](SegmentWriter<T>& writer, std::size_t i) { writer.block(blocks[i]); });
+    // A task's tables and counts are paid once: a few tasks for each thread.
+    const std::size_t grain = std::max<std::size_t>(1, blocks.size() / (8 * std::size_t{arena.threads()}));
+    in_tasks(blocks.size(), grain, [&](SegmentWriter<T>& writer, std::size_t i) { writer.block(blocks[i]); });
   } else {
     in_tasks(view.height, grain_rows(view, 64 * 1024),
              [](SegmentWriter<T>& writer, std::size_t y) { writer.row(static_cast<std::uint32_t>(y)); });

@@ -5,7 +5,9 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <mutex>
 #include <numeric>
 
 #include <emmintrin.h>
@@ -23,6 +25,9 @@ constexpr std::uint32_t k_bins = sizeof(T) == 1 ? 256 : 65536;
 
 /// More tiles than these are blended from where their tables lie: each has few pixels, which do not pay for packing.
 constexpr std::uint32_t k_packed_tiles_max = 1024;
+
+/// A task's counters and scratch are paid once.
+constexpr std::size_t k_tasks_a_thread = 8;
 
 /// Packing the 65 536 entries of a cell costs as much as blending some 16 000 samples from where the tables lie saves.
 constexpr std::uint64_t k_packed_cell_pixels_min = 16 * 1024;
@@ -185,14 +190,18 @@ class TileRunCounter {
 
 template <class T>
 void make_tables(std::span<const EqualizePage* const> pages, const Plane& plane, const EqualizeOptions& options,
-                 std::uint32_t levels, Arena& arena, Lut& tables) {
+                 std::uint32_t levels, Arena& arena, Lut& tables, Histogram* all) {
   const ImageView& view = pages.front()->image;
   const ClaheGrid grid = clahe_grid(view.width, view.height, options.tiles_x, options.tiles_y);
   const bool exact = sizeof(T) == 2 && options.rule == Rule::exact;
   // A tile alone is enough of a task, and its counts stay in the cache; but the conversion to Lab is paid by the row.
   const std::uint32_t together = plane.kind == PlaneKind::lab ? grid.tiles_x : 1;
-  arena.parallel_for(grid.tiles() / together, 1, [&](std::size_t begin, std::size_t end) {
+  const std::uint32_t steps = grid.tiles() / together;
+  const std::size_t grain = std::max<std::size_t>(1, steps / (k_tasks_a_thread * arena.threads()));
+  std::mutex mutex;
+  arena.parallel_for(steps, grain, [&](std::size_t begin, std::size_t end) {
     std::vector<SampleCounter<T>> counters(together);
+    Histogram sum(all != nullptr ? k_bins<T> : 0);
     for (std::size_t tile = begin * together; tile < end * together; tile += together) {
       const auto tile_row = static_cast<std::uint32_t>(tile / grid.tiles_x);
       const auto first = static_cast<std::uint32_t>(tile % grid.tiles_x);
@@ -203,15 +212,20 @@ void make_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
         const std::span used = table.first(levels);
         std::iota(table.begin() + levels, table.end(), static_cast<std::uint16_t>(levels));
         if (const Narrow narrow = counters[t].narrow_counts(); !narrow.empty()) {
+          std::ranges::transform(narrow.first(sum.bins()), sum.counts(), sum.counts().begin(),
+                                 std::plus<std::uint64_t>());
           table_of(narrow.first(levels), options.clip, exact, used);
           counters[t].clear();
         } else {
           Histogram counts(k_bins<T>);
           counters[t].fold_into(counts);
+          if (all != nullptr) sum.merge(counts);
           table_of(counts.counts().first(levels), options.clip, exact, used);
         }
       }
     }
+    const std::lock_guard lock(mutex);
+    if (all != nullptr) all->merge(sum);
   });
 }
 
@@ -258,8 +272,13 @@ ClaheGrid clahe_grid(std::uint32_t width, std::uint32_t height, std::uint32_t ti
   return grid;
 }
 
+bool clahe_counts_all(const EqualizePage& page, const EqualizeOptions& options) {
+  const ImageView& view = page.image;
+  return view.width % options.tiles_x == 0 && view.height % options.tiles_y == 0 && selection_of(page).everything();
+}
+
 Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane, const EqualizeOptions& options,
-                 std::uint32_t levels, Arena& arena) {
+                 std::uint32_t levels, Arena& arena, Histogram* all) {
   assert(!pages.empty());
   const PixelFormat& format = pages.front()->image.format;
   Lut tables(std::size_t{options.tiles_x} * options.tiles_y * format.bins());
@@ -268,7 +287,7 @@ Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
     return tables;
   }
   const auto make = format.depth_bits == 8 ? make_tables<std::uint8_t> : make_tables<std::uint16_t>;
-  make(pages, plane, options, levels, arena, tables);
+  make(pages, plane, options, levels, arena, tables, all);
   return tables;
 }
 

@@ -29,9 +29,11 @@ ClaheGrid clahe_grid(std::uint32_t width, std::uint32_t height, std::uint32_t ti
 /// The tables of all tiles, row by row, each with an entry for each bin of the depth. All pages have the size of the
 /// first; their counts are added. Rule::opencv: OpenCV's own arithmetic. Rule::exact differs from it at 16 bit only:
 /// what is clipped off is spread evenly, and tables are rounded in integers. Only pixels that count are counted; a tile
-/// without any maps to itself.
+/// without any maps to itself. `all`, if not null, is added the counts of all tiles.
 Lut clahe_tables(std::span<const EqualizePage* const> pages, const Plane& plane, const EqualizeOptions& options,
-                 std::uint32_t levels, Arena& arena);
+                 std::uint32_t levels, Arena& arena, Histogram* all = nullptr);
+/// Whether the tiles' counts together are those of the page: nothing is extended, nothing left out.
+bool clahe_counts_all(const EqualizePage& page, const EqualizeOptions& options);
 
 /// Pixels of one cell, and not too many: a piece of work.
 struct ClaheBlock {

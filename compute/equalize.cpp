@@ -264,6 +264,7 @@ class Equalization {
       plane.before = Histogram(bins);
       plane.after = Histogram(bins);
     }
+    if (tiles_count_all(group)) return;
     for (const std::size_t i : group.counted) {
       const std::vector<PlaneCount> counts = count_planes(pages_[i], group.planes, group.levels, arena_);
       for (std::size_t p = 0; p < counts.size(); ++p) {
@@ -276,16 +277,17 @@ class Equalization {
 
   Result<void> make_table(const Group& group, std::size_t p) {
     PlaneReport& plane = report_.planes[group.first_report + p];
+    if (is_clahe()) {
+      std::vector<const EqualizePage*> pages;
+      for (const std::size_t i : group.counted) pages.push_back(&pages_[i]);
+      Histogram* const all = tiles_count_all(group) ? &plane.before : nullptr;
+      plane.lut = clahe_tables(pages, group.planes[p], options_, group.levels, arena_, all);
+    }
     plane.counted = plane.before.total();
     const auto counts = std::as_const(plane.before).counts();
     const auto first = std::find_if(counts.begin(), counts.end(), [](std::uint64_t count) { return count != 0; });
     plane.first_count = first == counts.end() ? 0 : *first;
-    if (is_clahe()) {
-      std::vector<const EqualizePage*> pages;
-      for (const std::size_t i : group.counted) pages.push_back(&pages_[i]);
-      plane.lut = clahe_tables(pages, group.planes[p], options_, group.levels, arena_);
-      return {};
-    }
+    if (is_clahe()) return {};
     auto lut = make_lut(options_.rule, plane.before, group.levels);
     if (!lut) return std::unexpected(std::move(lut.error()));
     plane.lut = std::move(*lut);
@@ -331,6 +333,12 @@ class Equalization {
   }
 
   bool is_clahe() const { return options_.method == Method::clahe; }
+
+  /// Whether the counts of the pages are found out with those of the tiles.
+  bool tiles_count_all(const Group& group) const {
+    return is_clahe() &&
+           std::ranges::all_of(group.counted, [this](std::size_t i) { return clahe_counts_all(pages_[i], options_); });
+  }
 
   const std::span<EqualizePage> pages_;
   const EqualizeOptions& options_;
