@@ -110,10 +110,11 @@ class SegmentWriter {
       map(p, readers_[p].read(y, x, n), out, y, x, n);
       count(p, out, n, all);
       if (step == 1) continue;
-      T* channel = pixels + job_.planes[p].channel;
-      with_step(step, [channel, out, n](auto constant) {
-        for (std::size_t i = 0; i < n; ++i) channel[i * constant] = out[i];
-      });
+      if constexpr (sizeof(T) == 1) {
+        kernels_.place_u8(out, step, job_.planes[p].channel, n, pixels);
+      } else {
+        kernels_.place_u16(out, step, job_.planes[p].channel, n, pixels);
+      }
     }
   }
 

@@ -27,8 +27,9 @@ inline constexpr std::size_t k_count_tables_u16 = 65536;
 inline constexpr std::size_t k_count_pairs_u8 = 65536;
 
 /// The loops over samples, once for each instruction set; all give the same bytes. Nothing is aligned but to its
-/// sample, n may be 0, and nothing beyond n samples is read or written. `step` is samples a pixel, >= 3. Input and
-/// output of apply may be the same pointer. Counts are added to what the tables hold: fewer than 2^32 samples in all.
+/// sample, n may be 0, and nothing beyond n samples is read or written. `step` is samples a pixel: >= 2 where there is
+/// a `channel`, else >= 3. Input and output of apply may be the same pointer. Counts are added to what the tables hold:
+/// fewer than 2^32 samples in all.
 struct Kernels {
   std::string_view isa;
   void (*count_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables);
@@ -41,6 +42,13 @@ struct Kernels {
   void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
   void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
   void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);
+  /// One channel of n pixels, from between the others, and back to its place.
+  void (*pick_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t channel, std::size_t n, std::uint8_t* out);
+  void (*pick_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t channel, std::size_t n,
+                   std::uint16_t* out);
+  void (*place_u8)(const std::uint8_t* in, std::size_t step, std::size_t channel, std::size_t n, std::uint8_t* pixels);
+  void (*place_u16)(const std::uint16_t* in, std::size_t step, std::size_t channel, std::size_t n,
+                    std::uint16_t* pixels);
   /// CLAHE between four tables: entry v holds the upper left, upper right, lower left and lower right table's value for
   /// sample v, from the lowest bits up. `right` has a weight for each sample, `below` is the row's; both within [0, 1].
   /// float32, no fused operations, and the result rounded half to even and at most the largest sample, as in OpenCV.

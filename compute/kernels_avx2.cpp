@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instructions are chosen by function attribute, not for the file: inline functions of headers stay plain.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <immintrin.h>
@@ -121,6 +122,89 @@ HISTOD_AVX2 void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::siz
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_unpacklo_epi64(first, second));
   }
   for (; i < n; ++i) out[i] = lut[in[i]];
+}
+
+constexpr std::size_t k_wide_step_max = 4;
+
+/// For each step and channel, and each of the `step` blocks of 16 bytes that 16 pixels are: where the bytes of the
+/// channel go (`pick`), or come from (`place`), as shuffles; a top bit set gives 0.
+struct ChannelShuffles {
+  using Block = std::array<std::uint8_t, 16>;
+  Block pick[k_wide_step_max + 1][k_wide_step_max][k_wide_step_max];
+  Block place[k_wide_step_max + 1][k_wide_step_max][k_wide_step_max];
+};
+
+alignas(16) constexpr ChannelShuffles k_shuffles = [] {
+  ChannelShuffles made{};
+  for (std::size_t step = 2; step <= k_wide_step_max; ++step) {
+    for (std::size_t channel = 0; channel < step; ++channel) {
+      for (std::size_t block = 0; block < step; ++block) {
+        made.pick[step][channel][block].fill(0x80);
+        made.place[step][channel][block].fill(0x80);
+      }
+      for (std::size_t pixel = 0; pixel < 16; ++pixel) {
+        const std::size_t at = pixel * step + channel;
+        made.pick[step][channel][at / 16][pixel] = static_cast<std::uint8_t>(at % 16);
+        made.place[step][channel][at / 16][at % 16] = static_cast<std::uint8_t>(pixel);
+      }
+    }
+  }
+  return made;
+}();
+
+HISTOD_AVX2 inline __m128i load_16(const std::uint8_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+
+template <std::size_t step>
+HISTOD_AVX2 std::size_t pick_wide(const std::uint8_t* pixels, std::size_t channel, std::size_t n, std::uint8_t* out) {
+  __m128i shuffles[step];
+  for (std::size_t block = 0; block < step; ++block)
+    shuffles[block] = load_16(k_shuffles.pick[step][channel][block].data());
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    __m128i picked = _mm_setzero_si128();
+    for (std::size_t block = 0; block < step; ++block)
+      picked = _mm_or_si128(picked, _mm_shuffle_epi8(load_16(pixels + i * step + 16 * block), shuffles[block]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), picked);
+  }
+  return i;
+}
+
+/// The other channels are read and written again.
+template <std::size_t step>
+HISTOD_AVX2 std::size_t place_wide(const std::uint8_t* in, std::size_t channel, std::size_t n, std::uint8_t* pixels) {
+  __m128i shuffles[step];
+  for (std::size_t block = 0; block < step; ++block)
+    shuffles[block] = load_16(k_shuffles.place[step][channel][block].data());
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m128i values = load_16(in + i);
+    for (std::size_t block = 0; block < step; ++block) {
+      std::uint8_t* const at = pixels + i * step + 16 * block;
+      const __m128i placed = _mm_shuffle_epi8(values, shuffles[block]);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_blendv_epi8(placed, load_16(at), shuffles[block]));
+    }
+  }
+  return i;
+}
+
+HISTOD_AVX2 void pick_u8(const std::uint8_t* pixels, std::size_t step, std::size_t channel, std::size_t n,
+                         std::uint8_t* out) {
+  const std::size_t done = step == 2   ? pick_wide<2>(pixels, channel, n, out)
+                           : step == 3 ? pick_wide<3>(pixels, channel, n, out)
+                           : step == 4 ? pick_wide<4>(pixels, channel, n, out)
+                                       : 0;
+  scalar_kernels().pick_u8(pixels + step * done, step, channel, n - done, out + done);
+}
+
+HISTOD_AVX2 void place_u8(const std::uint8_t* in, std::size_t step, std::size_t channel, std::size_t n,
+                          std::uint8_t* pixels) {
+  const std::size_t done = step == 2   ? place_wide<2>(in, channel, n, pixels)
+                           : step == 3 ? place_wide<3>(in, channel, n, pixels)
+                           : step == 4 ? place_wide<4>(in, channel, n, pixels)
+                                       : 0;
+  scalar_kernels().place_u8(in + done, step, channel, n - done, pixels + step * done);
 }
 
 /// What a row gives the blend of four tables' values.
@@ -272,6 +356,8 @@ const Kernels& avx2_kernels() {
     made.count_u16 = count_u16;
     made.apply_u8 = apply_u8;
     made.apply_u16 = apply_u16;
+    made.pick_u8 = pick_u8;
+    made.place_u8 = place_u8;
     made.blend_u8 = blend_u8;
     made.blend_u16 = blend_u16;
     made.luma_u8 = luma_u8;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include <emmintrin.h>
 
@@ -64,6 +65,35 @@ void apply_u16(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const
   for (; i < n; ++i) out[i] = lut[in[i]];
 }
 
+/// Calls f with `step` as a constant where it is a common one: loops over interleaved samples gain much by it.
+template <class F>
+void with_step(std::size_t step, F&& f) {
+  switch (step) {
+    case 2:
+      return f(std::integral_constant<std::size_t, 2>());
+    case 3:
+      return f(std::integral_constant<std::size_t, 3>());
+    case 4:
+      return f(std::integral_constant<std::size_t, 4>());
+    default:
+      return f(step);
+  }
+}
+
+template <class T>
+void pick(const T* pixels, std::size_t step, std::size_t channel, std::size_t n, T* out) {
+  with_step(step, [from = pixels + channel, n, out](auto constant) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = from[i * constant];
+  });
+}
+
+template <class T>
+void place(const T* in, std::size_t step, std::size_t channel, std::size_t n, T* pixels) {
+  with_step(step, [in, n, to = pixels + channel](auto constant) {
+    for (std::size_t i = 0; i < n; ++i) to[i * constant] = in[i];
+  });
+}
+
 /// T is the sample, Four what holds an entry of each of four tables.
 template <class T, class Four>
 void blend(const T* in, T* out, std::size_t n, const Four* tables, const float* right, float below) {
@@ -117,6 +147,10 @@ const Kernels& scalar_kernels() {
                                  count_u16,
                                  apply_u8,
                                  apply_u16,
+                                 pick<std::uint8_t>,
+                                 pick<std::uint16_t>,
+                                 place<std::uint8_t>,
+                                 place<std::uint16_t>,
                                  blend<std::uint8_t, std::uint32_t>,
                                  blend<std::uint16_t, std::uint64_t>,
                                  luma<std::uint8_t>,

@@ -97,10 +97,11 @@ const T* PlaneReader<T>::read(std::uint32_t y, std::uint32_t x, std::uint32_t n)
   const unsigned step = view_.format.channels();
   if (step == 1) return pixels;
   if (plane_.kind == PlaneKind::channel) {
-    pixels += plane_.channel;
-    with_step(step, [pixels, n, out = scratch_.data()](auto constant) {
-      for (std::size_t i = 0; i < n; ++i) out[i] = pixels[i * constant];
-    });
+    if constexpr (sizeof(T) == 1) {
+      kernels_.pick_u8(pixels, step, plane_.channel, n, scratch_.data());
+    } else {
+      kernels_.pick_u16(pixels, step, plane_.channel, n, scratch_.data());
+    }
   } else if constexpr (sizeof(T) == 1) {
     kernels_.luma_u8(pixels, step, n, plane_.weights, scratch_.data());
   } else {

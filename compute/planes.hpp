@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 #include "compute/color_row.hpp"
@@ -48,21 +47,6 @@ Selection selection_of(const EqualizePage& page);
 template <class T>
 T* pixel_at(const ImageView& view, std::uint32_t y, std::uint32_t x) {
   return reinterpret_cast<T*>(view.row(y)) + std::size_t{x} * view.format.channels();
-}
-
-/// Calls f with `step` as a constant where it is a common one: loops over interleaved samples gain much by it.
-template <class F>
-void with_step(unsigned step, F&& f) {
-  switch (step) {
-    case 2:
-      return f(std::integral_constant<unsigned, 2>());
-    case 3:
-      return f(std::integral_constant<unsigned, 3>());
-    case 4:
-      return f(std::integral_constant<unsigned, 4>());
-    default:
-      return f(step);
-  }
 }
 
 /// Sets keep[i] to 1 or 0 for each pixel of a segment; true if all are 1.

@@ -161,24 +161,23 @@ void PixelReader::inflate_rest() {
 }
 
 void PixelReader::unfilter(const Window& window) {
-  const bool swap = page_.format.depth_bits == 16 && std::endian::native == std::endian::little;
-  const auto swap_row = [&](std::byte* row) { copy_swapped16(row, row, line_bytes_ / 2); };
-  for (std::size_t at = 0; at < window.bytes; at += line_bytes_ + 1) {
-    const std::uint32_t y = finished_rows_;
-    std::byte* row = page_.row(y);
-    std::byte* above = y == 0 ? above_first_.get() : page_.row(y - 1);
-    const auto filter = std::to_integer<unsigned>(window.memory[at]);
-    if (filter > 4) {
-      unfilter_error_ =
-          Error{make_error_code(Errc::corrupt), "a row of the PNG has a filter that does not exist", filter, 4};
-      return;
-    }
-    unfilter_row(filter, window.memory.get() + at + 1, above, line_bytes_, page_.format.bytes_per_pixel(), row);
-    ++finished_rows_;
-    // The row below is predicted from the bytes in the file's order.
-    if (swap && y > 0) swap_row(above);
-    if (swap && finished_rows_ == page_.height) swap_row(row);
+  const std::uint32_t first = finished_rows_;
+  const std::byte* above = first == 0 ? above_first_.get() : page_.row(first - 1);
+  const Bytes lines(window.memory.get(), window.bytes);
+  const std::size_t rows =
+      unfilter_rows(lines, above, line_bytes_, page_.format.bytes_per_pixel(), page_.row(first), page_.stride_bytes);
+  finished_rows_ += static_cast<std::uint32_t>(rows);
+  const std::size_t at = rows * (line_bytes_ + 1);
+  if (at < lines.size()) {
+    unfilter_error_ = Error{make_error_code(Errc::corrupt), "a row of the PNG has a filter that does not exist",
+                            std::to_integer<std::uint64_t>(lines[at]), 4};
+    return;
   }
+  if (page_.format.depth_bits != 16 || std::endian::native != std::endian::little) return;
+  // The row below is predicted from the bytes in the file's order: the last one waits for the next window.
+  const std::uint32_t swapped_end = finished_rows_ == page_.height ? finished_rows_ : finished_rows_ - 1;
+  for (std::uint32_t y = first == 0 ? 0 : first - 1; y < swapped_end; ++y)
+    copy_swapped16(page_.row(y), page_.row(y), line_bytes_ / 2);
 }
 
 Result<void> PixelReader::outcome() const {

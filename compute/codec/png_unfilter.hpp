@@ -11,4 +11,9 @@ namespace histod::compute::codec::png {
 void unfilter_row(unsigned filter, const std::byte* in, const std::byte* above, std::size_t bytes,
                   std::size_t bytes_per_pixel, std::byte* out);
 
+/// The same for rows that lie one behind the other in `lines`, each behind its filter's number; in `out` they lie
+/// `stride_bytes` apart. Returns how many were done: fewer than there are when a filter does not exist.
+std::size_t unfilter_rows(Bytes lines, const std::byte* above, std::size_t bytes, std::size_t bytes_per_pixel,
+                          std::byte* out, std::size_t stride_bytes);
+
 }  // namespace histod::compute::codec::png

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -130,6 +131,33 @@ TEST_P(EveryIsa, AppliesU16) {
     kernels_.apply_u16(samples.data() + 1, samples.data() + 1, n, lut.data());
     ASSERT_EQ(samples, expected) << "in place " << n;
   }
+}
+
+template <class T, class Pick, class Place>
+void pick_and_place(Pick pick, Place place, std::span<const T> random) {
+  for (const std::size_t n : k_lengths) {
+    for (const std::size_t step : {2uz, 3uz, 4uz, 5uz, 7uz}) {
+      for (std::size_t channel = 0; channel < step; ++channel) {
+        // Exactly as much memory as there are pixels: what is read or written beyond is seen by ASan.
+        std::vector<T> pixels(random.begin(), random.begin() + static_cast<std::ptrdiff_t>(n * step));
+        const std::vector<T> values(random.end() - static_cast<std::ptrdiff_t>(n), random.end());
+        std::vector<T> picked(n), expected(n), placed = pixels;
+        for (std::size_t i = 0; i < n; ++i) {
+          expected[i] = pixels[i * step + channel];
+          placed[i * step + channel] = values[i];
+        }
+        pick(pixels.data(), step, channel, n, picked.data());
+        ASSERT_EQ(picked, expected) << n << " pixels of " << step << ", channel " << channel;
+        place(values.data(), step, channel, n, pixels.data());
+        ASSERT_EQ(pixels, placed) << n << " pixels of " << step << ", channel " << channel;
+      }
+    }
+  }
+}
+
+TEST_P(EveryIsa, PicksChannelsAndPlacesThem) {
+  pick_and_place<std::uint8_t>(kernels_.pick_u8, kernels_.place_u8, random_samples<std::uint8_t>(40'000, 0));
+  pick_and_place<std::uint16_t>(kernels_.pick_u16, kernels_.place_u16, random_samples<std::uint16_t>(40'000, 0));
 }
 
 TEST_P(EveryIsa, BlendsU8) {

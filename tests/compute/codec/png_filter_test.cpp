@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute/codec/png_filter.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -81,6 +82,64 @@ TEST_P(PngFilter, unfilters_as_the_scalar_table_does) {
         compute::set_kernels(compute::scalar_kernels());
         EXPECT_EQ(found, unfiltered(in, above, step)) << "filter " << filter << ", " << step << " bytes a pixel";
         compute::set_kernels(*GetParam());
+      }
+}
+
+/// Rows behind the numbers of their filters, of which every third is `most`.
+Line lines_of(std::size_t rows, std::size_t bytes, unsigned most, std::mt19937& random) {
+  Line lines;
+  for (std::size_t y = 0; y < rows; ++y) {
+    const Line line = line_of(bytes, y % 2 == 0 ? 256 : 3, random);
+    lines.push_back(static_cast<std::byte>(random() % 3 == 0 ? random() % 5 : most));
+    lines.insert(lines.end(), line.begin() + png::k_bytes_per_pixel_max, line.end());
+  }
+  return lines;
+}
+
+/// Row by row, by the scalar table; the rows lie `stride` bytes apart, guards in between.
+Line unfiltered_singly(const Line& lines, const Line& above, std::size_t bytes, std::size_t step, std::size_t stride) {
+  const compute::Kernels& before = compute::kernels();
+  compute::set_kernels(compute::scalar_kernels());
+  const std::size_t rows = lines.size() / (bytes + 1);
+  Line out(rows * stride, k_guard);
+  for (std::size_t y = 0; y < rows; ++y) {
+    const std::byte* const line = lines.data() + y * (bytes + 1);
+    png::unfilter_row(std::to_integer<unsigned>(*line), line + 1, y == 0 ? above.data() : &out[(y - 1) * stride], bytes,
+                      step, &out[y * stride]);
+  }
+  compute::set_kernels(before);
+  return out;
+}
+
+TEST_P(PngFilter, unfilters_many_rows_as_one_by_one) {
+  std::mt19937 random(4);
+  for (const std::size_t step : k_steps)
+    for (std::size_t pixels = 1; pixels < 40; ++pixels)
+      for (const std::size_t rows : {1uz, 2uz, 3uz, 4uz, 7uz, 8uz, 9uz, 17uz, 30uz})
+        for (const unsigned most : {1u, 3u, 4u}) {
+          const std::size_t bytes = pixels * step, stride = bytes + random() % 3;
+          const Line lines = lines_of(rows, bytes, most, random);
+          Line above = line_of(bytes, 256, random);
+          above.erase(above.begin(), above.begin() + png::k_bytes_per_pixel_max);
+          Line out(rows * stride, k_guard);
+          ASSERT_EQ(png::unfilter_rows(lines, above.data(), bytes, step, out.data(), stride), rows);
+          ASSERT_EQ(out, unfiltered_singly(lines, above, bytes, step, stride))
+              << rows << " rows of " << pixels << " pixels of " << step << " bytes";
+        }
+}
+
+TEST_P(PngFilter, unfilters_up_to_a_filter_that_does_not_exist) {
+  std::mt19937 random(5);
+  const Line above(60);
+  for (const std::size_t step : k_steps)
+    for (std::size_t bad = 0; bad < 20; ++bad)
+      for (const unsigned filter : {5u, 255u}) {
+        Line lines = lines_of(20, 48, 4, random);
+        const Line expected = unfiltered_singly(lines, above, 48, step, 48);
+        lines[bad * 49] = static_cast<std::byte>(filter);
+        Line out(20 * 48, k_guard);
+        ASSERT_EQ(png::unfilter_rows(lines, above.data(), 48, step, out.data(), 48), bad);
+        ASSERT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(bad * 48), expected.begin()));
       }
 }
 
