@@ -104,11 +104,12 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
   out.pool.numa_node = placement.workers[index].numa_node;
   out.limits = http_limits(options);
   out.pipeline = pipeline_options(options, attempts);
-  out.mailbox_messages = options.connections              // connections handed over and not yet adopted
-                         + options.connections            // replies of the job engine: one request a connection
-                         + out.pipeline.requests_max * 2  // returns from the arena, and room for the next
-                         + attempts * 3                   // dispatch, input, end of storing
-                         + 16;                            // drain, abort, stop, listeners
+  out.mailbox_messages = options.connections                   // connections handed over and not yet adopted
+                         + options.connections                 // replies of the job engine: one request a connection
+                         + out.pipeline.requests_max * 2       // returns from the arena, and room for the next
+                         + api::ExpressLane::k_images_max * 2  // of each image coming in: a step done, a sender told
+                         + attempts * 3                        // dispatch, input, end of storing
+                         + 16;                                 // drain, abort, stop, listeners
   return out;
 }
 

@@ -66,6 +66,7 @@ struct Pipeline::Task {
   codec::Limits limits;
   compute::Arena* arena;
   Done done;
+  std::unique_ptr<EarlyDecode> early = nullptr;  ///< has decoded some of the file
   Clock::time_point created = Clock::now();
   Clock::time_point wall_deadline, memory_deadline;
 
@@ -87,6 +88,7 @@ struct Pipeline::Task {
   compute::Result<void> probe_mask();
   compute::Result<void> check_time() const;
   compute::Result<codec::Image> decode_pages();
+  compute::Result<codec::Image> decode_file();
   compute::Result<void> equalize_pages(codec::Image& image);
   compute::Result<void> encode_pages(const codec::Image& image);
   compute::Result<void> write_result(const codec::Image& image);
@@ -162,14 +164,21 @@ void Pipeline::Task::process_step() {
 
 compute::Result<codec::Image> Pipeline::Task::decode_pages() {
   const auto started = Clock::now();
-  auto image = in_place ? codec::open_rasters(file, result.input, pixels.bytes(), *arena)
-                        : codec::decode(file, result.input, pixels.bytes(), limits, *arena);
+  auto image = decode_file();
   if (image && !mask.empty()) {
     auto decoded = codec::decode(mask, mask_info, mask_pixels.bytes(), limits, *arena);
     if (!decoded) return std::unexpected(std::move(decoded.error()));
   }
   result.timings.decode_ns = elapsed_ns(started);
   return image;
+}
+
+compute::Result<codec::Image> Pipeline::Task::decode_file() {
+  if (in_place) return codec::open_rasters(file, result.input, pixels.bytes(), *arena);
+  if (early) {
+    if (auto image = early->head_start().finish(file, result.input)) return std::move(*image);
+  }
+  return codec::decode(file, result.input, pixels.bytes(), limits, *arena);
 }
 
 compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
@@ -219,9 +228,10 @@ compute::Result<void> Pipeline::Task::write_result(const codec::Image& image) {
 Pipeline::Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox)
     : options_(options), pool_(pool), arena_(arena), mailbox_(mailbox) {}
 
-Pipeline::~Pipeline() { assert(in_hand_ == 0); }
+Pipeline::~Pipeline() { assert(in_hand_ == 0 && early_.empty()); }
 
-void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done) {
+void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done,
+                   std::unique_ptr<EarlyDecode> early) {
   if (in_hand_ >= options_.requests_max) {
     ++stats_.busy;
     done(std::unexpected(ImageFailure{
@@ -229,7 +239,7 @@ void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, c
     return;
   }
   ++in_hand_;
-  auto task = std::make_unique<Task>(file, mask, options, options_.limits, &arena_, std::move(done));
+  auto task = std::make_unique<Task>(file, mask, options, options_.limits, &arena_, std::move(done), std::move(early));
   task->wall_deadline = task->created + options_.wall_time;
   probe(std::move(task));
 }
@@ -256,22 +266,47 @@ void Pipeline::reserve(std::unique_ptr<Task> task) {
     return finish(std::move(task));
   }
   task->memory_deadline = Clock::now() + options_.memory_wait;
+  if (task->early && task->early->head_start().fits(task->result.input))
+    task->pixels = task->early->take_pixels();
+  else
+    task->early.reset();
   // Those who came first are served first.
+  if (waiting_.empty() && try_reserve(*task)) return process(std::move(task));
+  // What waits holds nothing, so that no two wait for one another; and what is still coming in gives way.
+  drop_memory(*task);
+  for (EarlyDecode* const early : std::vector(early_)) early->give_up();
   if (waiting_.empty() && try_reserve(*task)) return process(std::move(task));
   ++stats_.memory_waits;
   waiting_.push_back(std::move(task));
 }
 
+bool Pipeline::lend(EarlyDecode& early, const codec::FileInfo& info, net::Lease& pixels, net::Lease& scratch) {
+  std::size_t lent = leased_bytes(info.pixel_bytes) + leased_bytes(info.scratch_bytes);
+  for (const EarlyDecode* other : early_) lent += other->leased_bytes();
+  if (!waiting_.empty() || lent > pool_.stats().budget_bytes / 4) return false;
+  pixels = pool_.lease(info.pixel_bytes);
+  if (pixels) scratch = pool_.lease(info.scratch_bytes);
+  if (scratch) early_.push_back(&early);
+  return static_cast<bool>(scratch);
+}
+
+void Pipeline::forget(EarlyDecode& early) { std::erase(early_, &early); }
+
 bool Pipeline::try_reserve(Task& task) {
   const auto take = [this](net::Lease& lease, std::size_t bytes) {
-    if (bytes > 0) lease = pool_.lease(bytes);
+    if (bytes > 0 && !lease) lease = pool_.lease(bytes);
     return bytes == 0 || lease;
   };
   if (take(task.pixels, task.pixel_bytes) && take(task.mask_pixels, task.mask_info.pixel_bytes) &&
       take(task.result.lease, task.output_bytes) && take(task.scratch, task.scratch_bytes))
     return true;
-  for (net::Lease* lease : {&task.pixels, &task.mask_pixels, &task.result.lease, &task.scratch}) lease->reset();
+  drop_memory(task);
   return false;
+}
+
+void Pipeline::drop_memory(Task& task) {
+  task.early.reset();
+  for (net::Lease* lease : {&task.pixels, &task.mask_pixels, &task.result.lease, &task.scratch}) lease->reset();
 }
 
 void Pipeline::process(std::unique_ptr<Task> task) {

@@ -14,6 +14,7 @@
 #include "compute/arena.hpp"
 #include "compute/codec/codec.hpp"
 #include "compute/equalize.hpp"
+#include "daemon/early_decode.hpp"
 #include "daemon/mailbox.hpp"
 #include "net/buffer_pool.hpp"
 
@@ -78,8 +79,9 @@ class Pipeline {
   ~Pipeline();  ///< nothing may be in hand
 
   /// `file` and `mask` stay valid until `done` is called, on this thread, perhaps before run() returns. `file` may be
-  /// written to: it may become the result.
-  void run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done);
+  /// written to: it may become the result. `early`, which is idle, has decoded what it could of the file; or is null.
+  void run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done,
+           std::unique_ptr<EarlyDecode> early = nullptr);
   /// Called now and then by the worker: gives memory to those who wait, refuses those who waited too long.
   void poll();
   const Options& options() const { return options_; }
@@ -92,10 +94,15 @@ class Pipeline {
   void count_image(const Timings& spent, std::uint64_t pixels);
 
  private:
+  friend class EarlyDecode;
   struct Task;
+  /// Spare memory for an image that is coming in; false when there is none.
+  bool lend(EarlyDecode& early, const compute::codec::FileInfo& info, net::Lease& pixels, net::Lease& scratch);
+  void forget(EarlyDecode& early);
   void probe(std::unique_ptr<Task> task);
   void reserve(std::unique_ptr<Task> task);
   bool try_reserve(Task& task);
+  void drop_memory(Task& task);
   void process(std::unique_ptr<Task> task);
   void finish(std::unique_ptr<Task> task);
   /// Runs step(task) in the arena, then `next` on this thread.
@@ -108,6 +115,7 @@ class Pipeline {
   Stats stats_;
   std::size_t in_hand_ = 0;
   std::deque<std::unique_ptr<Task>> waiting_;  ///< for memory; bounded by requests_max
+  std::vector<EarlyDecode*> early_;            ///< those that have memory; bounded by it
 };
 
 }  // namespace histod::daemon

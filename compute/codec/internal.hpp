@@ -99,6 +99,9 @@ Result<std::size_t> encode(const Image& image, FileFormat format, std::span<std:
 
 namespace png {
 Result<FileInfo> probe(Bytes file, const Limits& limits);
+/// Of a file of that size of which only the beginning is in. Errc::truncated: more of it must be; any other error: it
+/// cannot be decoded in pieces, or not at all.
+Result<FileInfo> probe_beginning(Bytes beginning, std::uint64_t file_bytes, const Limits& limits);
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
                     Arena& arena);
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);

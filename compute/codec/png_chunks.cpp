@@ -7,6 +7,7 @@ namespace histod::compute::codec::png {
 namespace {
 
 constexpr std::size_t k_signature_bytes = 8;
+constexpr std::size_t k_chunk_head_bytes = 8;
 constexpr std::size_t k_chunk_overhead_bytes = 12;
 constexpr std::size_t k_ihdr_bytes = 13;
 constexpr std::size_t k_chunks_max = 1'000'000;
@@ -97,25 +98,13 @@ Result<void> take_chunk(Walk& walk, const Chunk& chunk, std::uint32_t crc) {
   return take_ancillary(walk, chunk, crc);
 }
 
-}  // namespace
-
-std::uint32_t chunk_crc(std::uint32_t crc, Bytes bytes) {
-  return crc32_gzip_refl(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-}
-
-PixelFormat Header::pixel_format() const {
-  const bool alpha = transparency || color_type == 4 || color_type == 6;
-  const bool gray = color_type == 0 || color_type == 4;
-  return {.colors = static_cast<std::uint8_t>(gray ? 1 : 3),
-          .extras = static_cast<std::uint8_t>(alpha),
-          .alpha = alpha,
-          .depth_bits = static_cast<std::uint8_t>(depth_bits == 16 ? 16 : 8)};
-}
-
-Result<Header> read_chunks(Bytes file) {
+Result<Header> walk_chunks(Bytes file, bool to_pixels) {
   Walk walk;
   std::size_t at = k_signature_bytes;
   for (;;) {
+    const bool first = at == k_signature_bytes;
+    if (to_pixels && !first && file.size() - at >= k_chunk_head_bytes && as_text(file.subspan(at + 4, 4)) == "IDAT")
+      return std::move(walk.header);
     if (file.size() - at < k_chunk_overhead_bytes) return fail(Errc::truncated, "the PNG ends before its IEND chunk");
     const std::size_t length = load_big<std::uint32_t>(file, at);
     const std::string_view type = as_text(file.subspan(at + 4, 4));
@@ -124,7 +113,6 @@ Result<Header> read_chunks(Bytes file) {
       return fail(Errc::corrupt, "the PNG has a chunk longer than any may be", length, 0x7fffffff);
     if (file.size() - at - k_chunk_overhead_bytes < length) return fail(Errc::truncated, "the PNG ends inside a chunk");
     const Chunk chunk{type, file.subspan(at + 8, length), walk.pixels};
-    const bool first = at == k_signature_bytes;
     if (first != (type == "IHDR")) return fail(Errc::corrupt, "the IHDR chunk is not the first one of the PNG");
     if (type == "IEND") break;
     const std::uint32_t crc = load_big<std::uint32_t>(file, at + 8 + length);
@@ -135,5 +123,25 @@ Result<Header> read_chunks(Bytes file) {
   if (!walk.pixels) return fail(Errc::corrupt, "the PNG has no pixels");
   return std::move(walk.header);
 }
+
+}  // namespace
+
+std::uint32_t chunk_crc(std::uint32_t crc, Bytes bytes) {
+  return crc32_gzip_refl(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+bool Header::plain() const { return !interlaced && !transparency && color_type != 3 && depth_bits >= 8; }
+
+PixelFormat Header::pixel_format() const {
+  const bool alpha = transparency || color_type == 4 || color_type == 6;
+  const bool gray = color_type == 0 || color_type == 4;
+  return {.colors = static_cast<std::uint8_t>(gray ? 1 : 3),
+          .extras = static_cast<std::uint8_t>(alpha),
+          .alpha = alpha,
+          .depth_bits = static_cast<std::uint8_t>(depth_bits == 16 ? 16 : 8)};
+}
+
+Result<Header> read_chunks(Bytes file) { return walk_chunks(file, false); }
+Result<Header> read_chunks_to_pixels(Bytes beginning) { return walk_chunks(beginning, true); }
 
 }  // namespace histod::compute::codec::png

@@ -25,6 +25,7 @@ struct Header {
   std::vector<Chunk> ancillary;  ///< all chunks but IHDR, PLTE, tRNS, IDAT, IEND; their CRCs are right
 
   PixelFormat pixel_format() const;
+  bool plain() const;  ///< PixelReader's kind
 };
 
 /// The checksum of a chunk covers its type and its data: begin with 0, go on with what came of it.
@@ -32,5 +33,7 @@ std::uint32_t chunk_crc(std::uint32_t crc, Bytes bytes);
 
 /// Walks all chunks of the file and checks how they lie. Does not look at the CRCs of critical chunks: decode() does.
 Result<Header> read_chunks(Bytes file);
+/// The same for what lies before the pixels, in the file's beginning; Errc::truncated when that is too short.
+Result<Header> read_chunks_to_pixels(Bytes beginning);
 
 }  // namespace histod::compute::codec::png

@@ -84,32 +84,42 @@ Result<void> decode_with_library(Bytes file, const ImageView& page, const Limits
   return {};
 }
 
+Result<FileInfo> info_of(const Header& header, std::uint64_t file_bytes, const Limits& limits) {
+  LimitCheck check(limits, file_bytes);
+  FileInfo info{.format = FileFormat::png};
+  info.pages.push_back({.width = header.width, .height = header.height, .format = header.pixel_format()});
+  const std::uint64_t stored_bytes = (header.width * header.stored_bits + 7) / 8 * header.height;
+  if (auto done = check.add_page(info.pages[0], stored_bytes); !done) return std::unexpected(done.error());
+  std::uint64_t ancillary_bytes = 0;
+  for (const Chunk& chunk : header.ancillary) ancillary_bytes += chunk.data.size();
+  if (auto done = check.add_ancillary(ancillary_bytes); !done) return std::unexpected(done.error());
+  lay_out(info);
+  // libpng's way: zlib's state, a few rows, the row pointers, chunks. PixelReader takes less.
+  const std::size_t row_bytes = info.pages[0].width * std::size_t{8} + 64;
+  info.scratch_bytes = (768u << 10) + 8 * row_bytes + header.height * sizeof(png_bytep) +
+                       2 * sizeof(Chunk) * header.ancillary.size() + 3 * ancillary_bytes;
+  return info;
+}
+
 }  // namespace
 
 Result<FileInfo> probe(Bytes file, const Limits& limits) {
   const auto header = read_chunks(file);
   if (!header) return std::unexpected(header.error());
-  LimitCheck check(limits, file.size());
-  FileInfo info{.format = FileFormat::png};
-  info.pages.push_back({.width = header->width, .height = header->height, .format = header->pixel_format()});
-  const std::uint64_t stored_bytes = (header->width * header->stored_bits + 7) / 8 * header->height;
-  if (auto done = check.add_page(info.pages[0], stored_bytes); !done) return std::unexpected(done.error());
-  std::uint64_t ancillary_bytes = 0;
-  for (const Chunk& chunk : header->ancillary) ancillary_bytes += chunk.data.size();
-  if (auto done = check.add_ancillary(ancillary_bytes); !done) return std::unexpected(done.error());
-  lay_out(info);
-  // libpng's way: zlib's state, a few rows, the row pointers, chunks. PixelReader takes less.
-  const std::size_t row_bytes = info.pages[0].width * std::size_t{8} + 64;
-  info.scratch_bytes = (768u << 10) + 8 * row_bytes + header->height * sizeof(png_bytep) +
-                       2 * sizeof(Chunk) * header->ancillary.size() + 3 * ancillary_bytes;
-  return info;
+  return info_of(*header, file.size(), limits);
+}
+
+Result<FileInfo> probe_beginning(Bytes beginning, std::uint64_t file_bytes, const Limits& limits) {
+  const auto header = read_chunks_to_pixels(beginning);
+  if (!header) return std::unexpected(header.error());
+  if (!header->plain()) return fail(Errc::unsupported_feature, "not a PNG that is decoded in pieces");
+  return info_of(*header, file_bytes, limits);
 }
 
 Result<void> decode(Bytes file, const FileInfo&, std::span<const ImageView> pages, const Limits& limits, Arena& arena) {
   const auto header = read_chunks(file);
   if (!header) return std::unexpected(header.error());
-  const bool plain = !header->interlaced && !header->transparency && header->color_type != 3 && header->depth_bits >= 8;
-  if (!plain) return decode_with_library(file, pages[0], limits);
+  if (!header->plain()) return decode_with_library(file, pages[0], limits);
   PixelReader reader(pages[0], arena);
   if (auto done = reader.feed(file); !done) return done;
   return reader.finish();

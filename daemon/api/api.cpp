@@ -150,9 +150,14 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
 }
 
 void Api::handle(http::Request request, http::Responder responder) {
+  go_on(std::move(request), std::move(responder), nullptr);
+}
+
+void Api::go_on(http::Request request, http::Responder responder, std::unique_ptr<EarlyDecode> early_decode) {
   Match match = match_route(request.head.method, request.head.path);
   const Resource resource = match.route->resource;
-  resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter)});
+  resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter),
+                   std::move(early_decode)});
 }
 
 http::Response Api::refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,

@@ -27,7 +27,8 @@ struct Context {
   Worker& worker;
   net::http::Request request;
   net::http::Responder responder;
-  std::string parameter;  ///< what stood for "{}" in the route's path, decoded
+  std::string parameter;                                ///< what stood for "{}" in the route's path, decoded
+  std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
 
   void send(net::http::Response response) { responder.send(std::move(response)); }
   void fail(const Problem& problem);
@@ -61,6 +62,8 @@ class Api final : public net::http::Handler {
   Api(Services& services, Worker& worker);
   std::expected<net::http::BodyAdmission, net::http::Response> admit(const net::http::RequestHead& head) override;
   void handle(net::http::Request request, net::http::Responder responder) override;
+  /// The same with what was decoded while the request came in; it is idle, or null.
+  void go_on(net::http::Request request, net::http::Responder responder, std::unique_ptr<EarlyDecode> early_decode);
   net::http::Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
                               std::uint64_t limit, const net::http::RequestHead* head) override;
 

@@ -62,12 +62,15 @@ void start(std::unique_ptr<Pending> pending) {
   if (!input) return pending->context.fail(input.error());
   pending->input = std::move(*input);
   Pending& p = *pending;
-  p.context.worker.pipeline().run(p.input.image, p.input.mask, p.options,
-                                  [pending = std::move(pending)](std::expected<ImageResult, ImageFailure> result) {
-                                    if (!result) return pending->context.fail(problem_of(result.error()));
-                                    result->timings.receive_ns = pending->context.request.receive_ns;
-                                    pending->answer(*pending, std::move(*result));
-                                  });
+  auto early_decode = std::move(p.context.early_decode);
+  p.context.worker.pipeline().run(
+      p.input.image, p.input.mask, p.options,
+      [pending = std::move(pending)](std::expected<ImageResult, ImageFailure> result) {
+        if (!result) return pending->context.fail(problem_of(result.error()));
+        result->timings.receive_ns = pending->context.request.receive_ns;
+        pending->answer(*pending, std::move(*result));
+      },
+      std::move(early_decode));
 }
 
 }  // namespace

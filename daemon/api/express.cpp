@@ -21,7 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t k_lane_max = 64;
 constexpr std::size_t k_decided_by_bytes = 8;
 /// What a worker may do itself; larger work belongs to the arena.
 constexpr std::size_t k_inline_bytes = 256u << 10;
@@ -37,27 +36,34 @@ Express::Express(ExpressLane& lane, unsigned hands) : lane_(lane), stream_(hands
   for (unsigned i = 0; i < hands; ++i) hands_.emplace_back(*this, i);
 }
 
-void Express::board(compute::Rule rule, bool ignore_nodata, std::uint64_t body_bytes) {
+void Express::board(bool plain, compute::Rule rule, bool ignore_nodata, std::uint64_t body_bytes) {
+  plain_ = plain;
+  body_bytes_ = body_bytes;
   rule_ = rule;
   ignore_nodata_ = ignore_nodata;
   decided_ = early_ = gone_ = inspected_ = has_table_ = answered_ = false;
   taken_ = available_ = ready_ = 0;
   sender_waits_ = false;
   timings_ = {};
-  stream_.begin(body_bytes);
+  if (plain) stream_.begin(body_bytes);
 }
 
 void Express::received(std::span<std::byte> so_far) {
   if (data_ == nullptr) data_ = so_far.data();
   available_.store(so_far.size(), std::memory_order_release);
-  if (!decided_ && so_far.size() >= k_decided_by_bytes) {
-    decided_ = true;
-    const auto format = codec::sniff(so_far);
-    const bool plain =
-        (format == FileFormat::pgm && lane_.plain_pgm_) || (format == FileFormat::tiff && lane_.plain_tiff_);
-    early_ = lane_.apart_ && plain;
-  }
+  if (!decided_ && so_far.size() >= k_decided_by_bytes) decide(so_far);
+  if (early_decode_) return early_decode_->received(so_far);
   count_early();
+}
+
+void Express::decide(std::span<const std::byte> so_far) {
+  decided_ = true;
+  const auto format = codec::sniff(so_far);
+  const bool plain_file =
+      (format == FileFormat::pgm && lane_.plain_pgm_) || (format == FileFormat::tiff && lane_.plain_tiff_);
+  early_ = lane_.apart_ && plain_ && plain_file;
+  if (format == FileFormat::png && body_bytes_ >= EarlyDecode::k_file_bytes_min)
+    early_decode_ = std::make_unique<EarlyDecode>(lane_.pipeline_, body_bytes_);
 }
 
 void Express::count_early() {
@@ -69,16 +75,30 @@ void Express::handle(http::Request request, http::Responder responder) {
   enter();
   request_ = std::move(request);
   responder_.emplace(std::move(responder));
+  if (early_decode_) return early_decode_->when_idle([this] { hand_over(); });
+  if (!plain_) return hand_over();
   file_ = request_.body;
   if (data_ == nullptr) data_ = file_.data();
   if (!running_) proceed();
 }
 
+/// To the ordinary way: off the lane before that begins, for it may end at once.
+void Express::hand_over() {
+  http::Request request = std::move(request_);
+  http::Responder responder = std::move(*responder_);
+  auto early_decode = std::move(early_decode_);
+  leave();
+  lane_.api_.go_on(std::move(request), std::move(responder), std::move(early_decode));
+}
+
 void Express::abandoned(net::Lease lease) {
   lease_ = std::move(lease);
   gone_ = true;
-  if (!running_) return leave();
+  if (!running_ && !early_decode_) return leave();
   enter();
+  if (!early_decode_) return;
+  early_decode_->give_up();
+  early_decode_->when_idle([this] { leave(); });
 }
 
 /// An upload that is still coming in does not count as an image in hand: slow ones must not shut out the others.
@@ -146,13 +166,7 @@ void Express::proceed() {
     const bool plain = find_raster();
     if (codec::sniff(file_) == FileFormat::pgm) lane_.plain_pgm_ = plain;
     if (codec::sniff(file_) == FileFormat::tiff) lane_.plain_tiff_ = plain;
-    if (!plain) {
-      // Off the lane before the ordinary way begins: it may end at once.
-      http::Request request = std::move(request_);
-      http::Responder responder = std::move(*responder_);
-      leave();
-      return lane_.api_.handle(std::move(request), std::move(responder));
-    }
+    if (!plain) return hand_over();
     early_ = taken_ > 0;
     if (!early_) taken_ = raster_;
   }
@@ -229,6 +243,7 @@ void Express::leave() {
   request_ = {};
   responder_.reset();
   sink_.reset();
+  early_decode_.reset();
   lease_.reset();
   data_ = nullptr;
   file_ = {};
@@ -238,8 +253,8 @@ void Express::leave() {
 
 ExpressLane::ExpressLane(Api& api, Pipeline& pipeline, compute::Arena& arena, Mailbox& mailbox, bool apart)
     : api_(api), pipeline_(pipeline), arena_(arena), mailbox_(mailbox), apart_(apart) {
-  all_.reserve(k_lane_max);
-  free_.reserve(k_lane_max);
+  all_.reserve(k_images_max);
+  free_.reserve(k_images_max);
 }
 
 const ExpressLane::Ticket& ExpressLane::ticket_for(const http::RequestHead& head) {
@@ -248,13 +263,14 @@ const ExpressLane::Ticket& ExpressLane::ticket_for(const http::RequestHead& head
   ticket_.known = true;
   ticket_.query = head.query;
   ticket_.accept = accept;
-  ticket_.valid = false;
+  ticket_.valid = ticket_.plain = false;
   const auto query = parse_query(head.query);
   const auto options = query ? image_options(*query) : std::unexpected(query.error());
   const auto format = accepted_format(accept);
-  if (!options || !format || *format || options->format || options->nodata) return ticket_;
+  ticket_.valid = options && format;
+  if (!ticket_.valid || *format || options->format || options->nodata) return ticket_;
   const compute::EqualizeOptions& how = options->equalize;
-  ticket_.valid = how.method == compute::Method::global && how.range == compute::RangeMode::full;
+  ticket_.plain = how.method == compute::Method::global && how.range == compute::RangeMode::full;
   ticket_.rule = how.rule;
   ticket_.ignore_nodata = options->nodata_none;
   return ticket_;
@@ -265,12 +281,12 @@ http::BodyWatcher* ExpressLane::board(const http::RequestHead& head) {
   const Ticket& ticket = ticket_for(head);
   if (!ticket.valid) return nullptr;
   if (free_.empty()) {
-    if (all_.size() == k_lane_max) return nullptr;
+    if (all_.size() == k_images_max) return nullptr;
     free_.push_back(all_.emplace_back(std::make_unique<Express>(*this, arena_.threads())).get());
   }
   Express* const express = free_.back();
   free_.pop_back();
-  express->board(ticket.rule, ticket.ignore_nodata, *head.content_length);
+  express->board(ticket.plain, ticket.rule, ticket.ignore_nodata, *head.content_length);
   return express;
 }
 

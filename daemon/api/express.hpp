@@ -23,7 +23,7 @@
 /// where it lies; once warm, without a single allocation. Where the arena has CPUs of its own the samples are counted
 /// while they come in, and changed while they go out; where it shares them with the worker, that would only hold up
 /// both, and all of its threads do it in between. Whatever turns out to be another kind of image takes the ordinary
-/// way, with the same bytes as result.
+/// way, with the same bytes as result; a large PNG goes ahead on it, and is decoded while it comes in.
 namespace histod::daemon::api {
 
 class Api;
@@ -33,7 +33,8 @@ class ExpressLane;
 class Express final : public net::http::BodyWatcher, public net::http::BodySource {
  public:
   Express(ExpressLane& lane, unsigned hands);
-  void board(compute::Rule rule, bool ignore_nodata, std::uint64_t body_bytes);
+  /// `plain`: an image that is gray and raw may take the short way.
+  void board(bool plain, compute::Rule rule, bool ignore_nodata, std::uint64_t body_bytes);
 
   void received(std::span<std::byte> so_far) override;
   void handle(net::http::Request request, net::http::Responder responder) override;
@@ -52,6 +53,8 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
     unsigned index;
   };
 
+  void decide(std::span<const std::byte> so_far);
+  void hand_over();
   void count_early();
   void start(Step step, std::size_t from, std::size_t end);
   void work(unsigned hand);
@@ -68,7 +71,9 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   ExpressLane& lane_;
   compute::Rule rule_ = compute::Rule::opencv;
   bool ignore_nodata_ = false;
-  bool decided_ = false;    ///< whether to count early
+  bool plain_ = false;  ///< may be on the short way
+  std::uint64_t body_bytes_ = 0;
+  bool decided_ = false;    ///< whether to count or to decode early
   bool early_ = false;      ///< bytes are counted as they come, before anybody knows which of them are samples
   bool running_ = false;    ///< in the arena
   bool entered_ = false;    ///< counts as an image in hand
@@ -91,7 +96,8 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   net::http::Request request_;
   std::optional<net::http::Responder> responder_;
   std::shared_ptr<net::http::Responder::Sink> sink_;
-  net::Lease lease_;  ///< of an abandoned request
+  net::Lease lease_;                           ///< of an abandoned request
+  std::unique_ptr<EarlyDecode> early_decode_;  ///< of a PNG; null: none
   compute::GrayStream stream_;
   std::vector<Hand> hands_;
   std::string fields_;
@@ -101,6 +107,8 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
 /// The images of one worker that are on the short way.
 class ExpressLane {
  public:
+  static constexpr std::size_t k_images_max = 64;
+
   /// `apart`: the arena runs on other CPUs than the worker.
   ExpressLane(Api& api, Pipeline& pipeline, compute::Arena& arena, Mailbox& mailbox, bool apart);
 
@@ -113,7 +121,8 @@ class ExpressLane {
   struct Ticket {
     std::string query, accept;
     bool known = false;
-    bool valid = false;
+    bool valid = false;  ///< the options
+    bool plain = false;
     compute::Rule rule = compute::Rule::opencv;
     bool ignore_nodata = false;
   };

@@ -73,6 +73,33 @@ class ExpressTest : public testing::TestWithParam<bool> {
   void wait_until_nothing_is_in_hand() {
     while (rig_.at_worker([&] { return rig_.worker().pipeline().in_hand(); }) != 0) std::this_thread::yield();
   }
+  /// Sends the first `received` bytes of a body, and no more.
+  void break_off(const std::string& file, const std::string& query, std::size_t received) {
+    rig_.at_worker([&] {
+      net::http::RequestHead head;
+      head.method = "POST";
+      head.path = "/v1/equalize";
+      head.query = query;
+      head.content_length = file.size();
+      const std::string authorization = test::bearer(test::k_admin_token);
+      const net::http::Field field{"authorization", authorization};
+      head.fields = std::span(&field, 1);
+      const auto admission = rig_.api().admit(head);
+      ASSERT_TRUE(admission && admission->watcher);
+      net::Lease lease = rig_.worker().pool().lease(file.size(), net::Use::input);
+      std::ranges::copy(std::as_bytes(std::span(file)), lease.data());
+      if (received > 0) admission->watcher->received(lease.bytes().first(received));
+      EXPECT_EQ(rig_.worker().pipeline().in_hand(), 0u) << "an upload is no image in hand yet";
+      admission->watcher->abandoned(std::move(lease));
+    });
+    wait_until_nothing_is_in_hand();
+    EXPECT_EQ(rig_.at_worker([&] { return rig_.worker().pool().stats().leased_bytes; }), 0u);
+  }
+  /// A PNG that is large enough to be decoded while it comes in.
+  std::string large_png() {
+    const NaiveImage noise = test::naive_image(test::rgb_format(8), 340, 300, Texture::uniform, 256, 5);
+    return rig_.post("/v1/equalize", "format=png&color=channels", pgm(noise)).body;
+  }
   ApiRig rig_{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Arena, ExpressTest, testing::Values(false, true),
@@ -155,29 +182,52 @@ TEST_P(ExpressTest, BrokenFilesGetTheirProblem) {
 TEST_P(ExpressTest, AnUploadThatIsBrokenOffLeavesNothing) {
   const std::string file = pgm(gray(1'500, 2'000));
   // At each stage: nothing in, too little to count, enough to be in the arena.
-  for (const std::size_t received : {0uz, 1'000uz, 2'900'000uz}) {
-    rig_.at_worker([&] {
-      net::http::RequestHead head;
-      head.method = "POST";
-      head.path = "/v1/equalize";
-      head.content_length = file.size();
-      const std::string authorization = test::bearer(test::k_admin_token);
-      const net::http::Field field{"authorization", authorization};
-      head.fields = std::span(&field, 1);
-      const auto admission = rig_.api().admit(head);
-      ASSERT_TRUE(admission && admission->watcher);
-      net::Lease lease = rig_.worker().pool().lease(file.size(), net::Use::input);
-      std::ranges::copy(std::as_bytes(std::span(file)), lease.data());
-      if (received > 0) admission->watcher->received(lease.bytes().first(received));
-      EXPECT_EQ(rig_.worker().pipeline().in_hand(), 0u) << "an upload is no image in hand yet";
-      admission->watcher->abandoned(std::move(lease));
-    });
-    wait_until_nothing_is_in_hand();
-    EXPECT_EQ(rig_.at_worker([&] { return rig_.worker().pool().stats().leased_bytes; }), 0u);
-  }
+  for (const std::size_t received : {0uz, 1'000uz, 2'900'000uz}) break_off(file, {}, received);
   const NaiveImage image = gray(1'200, 1'000);
   EXPECT_TRUE(equalize(pgm(image)).body == pgm(test::naive_equalize_channels(image, "exact", 256)))
       << "what was counted of the others is forgotten";
+}
+
+TEST_P(ExpressTest, LargePngsComeOutAsThoseOfUnknownLength) {
+  const std::string file = large_png();
+  ASSERT_GT(file.size(), EarlyDecode::k_file_bytes_min);
+  std::string damaged = file;
+  damaged[file.size() / 2] = static_cast<char>(damaged[file.size() / 2] ^ 0x20);
+  for (const std::string& body : {file, damaged, file.substr(0, file.size() - 1)}) {
+    for (const char* query : {"", "rule=exact&color=channels", "format=tiff", "color=gray&method=clahe", "rule=none"}) {
+      const Told watched = rig_.post("/v1/equalize", query, body);
+      const Told ordinary =
+          rig_.ask({.method = "POST", .path = "/v1/equalize", .query = query, .body = body, .chunked = true});
+      EXPECT_EQ(watched.status, ordinary.status) << query;
+      EXPECT_EQ(watched.content_type, ordinary.content_type) << query;
+      EXPECT_EQ(watched.field("Histod-Lut-Digest"), ordinary.field("Histod-Lut-Digest")) << query;
+      EXPECT_TRUE(watched.body == ordinary.body) << query;
+    }
+  }
+  EXPECT_EQ(rig_.post("/v1/equalize", "", file).status, 200u);
+  EXPECT_EQ(rig_.post("/v1/equalize", "", damaged).status, 422u);
+  wait_until_nothing_is_in_hand();
+}
+
+TEST_P(ExpressTest, APngThatIsBrokenOffLeavesNothing) {
+  const std::string file = large_png();
+  for (const char* query : {"", "color=channels", "format=jpeg"})
+    for (const std::size_t received : {0uz, 7uz, 100uz, 70'000uz, file.size() - 1, file.size()})
+      break_off(file, query, received);
+  EXPECT_EQ(rig_.post("/v1/equalize", "", file).status, 200u);
+  wait_until_nothing_is_in_hand();
+}
+
+TEST_P(ExpressTest, LargePngsAtOnceDoNotMix) {
+  const std::string file = large_png();
+  std::vector<std::string> expected;
+  std::vector<std::future<Told>> answers;
+  const std::vector<std::string> queries{"", "color=channels", "color=gray", "format=ppm&rule=exact"};
+  for (const std::string& query : queries) expected.push_back(rig_.post("/v1/equalize", query, file).body);
+  for (unsigned i = 0; i < 8; ++i)
+    answers.push_back(rig_.begin({.method = "POST", .path = "/v1/equalize", .query = queries[i % 4], .body = file}));
+  for (unsigned i = 0; i < 8; ++i) EXPECT_TRUE(answers[i].get().body == expected[i % 4]) << i;
+  wait_until_nothing_is_in_hand();
 }
 
 TEST_P(ExpressTest, ManyAtOnceDoNotMix) {

@@ -105,6 +105,7 @@ class PipelineTest : public testing::Test {
     return std::move(outcome.error());
   }
   net::BufferPool& pool() { return *pool_; }
+  Pipeline& pipeline() { return *pipeline_; }
   /// The file of the latest run(), which may be its result.
   const std::string& latest_file() const { return files_.back(); }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include "compute/codec/head_start.hpp"
 #include "compute/codec/png_pixels.hpp"
 #include "compute/kernels.hpp"
 #include "tests/compute/codec/codec_run.hpp"
@@ -187,6 +188,122 @@ TEST(PngPieces, that_do_not_come_are_missed) {
     ASSERT_FALSE(read.has_value());
     EXPECT_EQ(static_cast<Errc>(read.error().code.value()), Errc::truncated) << length;
   }
+}
+
+using Verdict = codec::HeadStart::Verdict;
+
+/// What became of a file that came in up to each of `cuts`: its samples, or nothing.
+std::optional<Raster> with_head_start(const FileBytes& file, std::span<const std::size_t> cuts) {
+  CodecRun whole(file);  // for what probe() says; what it decodes is not looked at
+  std::vector<std::uint64_t> memory(whole.info().pixel_bytes / 8 + 8);
+  auto* const first = reinterpret_cast<std::byte*>(memory.data());
+  const auto misaligned = reinterpret_cast<std::uintptr_t>(first) % 64;
+  const std::span<std::byte> pixels(first + (64 - misaligned) % 64, whole.info().pixel_bytes);
+  codec::HeadStart head_start;
+  bool begun = false;
+  for (const std::size_t cut : cuts) {
+    const auto so_far = std::span(file).first(std::min(cut, file.size()));
+    if (!begun && head_start.look(so_far, file.size(), {}) == Verdict::yes) {
+      head_start.begin(pixels, test_arena());
+      begun = true;
+    }
+    if (begun) head_start.feed(so_far);
+  }
+  auto image = head_start.finish(file, whole.info());
+  if (!image) return std::nullopt;
+  const compute::ImageView& view = image->pages.front();
+  Raster raster{view.width, view.height, view.format.channels(), view.format.depth_bits, {}};
+  for (std::size_t i = 0; i < std::size_t{view.width} * view.height * raster.channels; ++i)
+    raster.samples.push_back(raster.depth_bits == 16 ? reinterpret_cast<const std::uint16_t*>(view.data)[i]
+                                                     : std::to_integer<std::uint8_t>(view.data[i]));
+  return raster;
+}
+
+TEST(HeadStart, knows_a_file_by_its_beginning) {
+  const Raster raster = raster_of(33, 40, 3);
+  FileBytes file = head_of(raster);
+  append_chunk(file, "tEXt", std::string("a\0b", 3));
+  append_chunk(file, "PLTE", "abc");
+  const std::size_t known_at = file.size() + 8;  // the name of the first IDAT chunk
+  append_chunk(file, "IDAT", compressed(filtered_rows(raster, [](std::uint32_t) { return 1u; })));
+  for (std::size_t length = 0; length <= file.size(); ++length) {
+    codec::HeadStart head_start;
+    const Verdict verdict = head_start.look(std::span(file).first(length), 10'000, {});
+    ASSERT_EQ(verdict, length < known_at ? Verdict::undecided : Verdict::yes) << length;
+    if (verdict == Verdict::yes) {
+      EXPECT_EQ(head_start.info().pages.front().width, 33u);
+      EXPECT_EQ(head_start.info().pages.front().height, 40u);
+      EXPECT_GE(head_start.info().pixel_bytes, 33u * 40u * 3u);
+    }
+  }
+}
+
+TEST(HeadStart, leaves_alone_what_is_not_plain_or_over_a_limit) {
+  const auto verdict = [](const FileBytes& file, std::uint64_t file_bytes = 100'000, const codec::Limits& limits = {}) {
+    return codec::HeadStart().look(file, file_bytes, limits);
+  };
+  const Raster raster = raster_of(33, 40, 3);
+  const auto with_pixels = [&](const FileBytes& head) {
+    FileBytes file = head;
+    append_chunk(file, "IDAT", "x");
+    return file;
+  };
+  ASSERT_EQ(verdict(with_pixels(head_of(raster))), Verdict::yes);
+  for (const char* type : {"tRNS", "acTL", "NEWS", "IEND", "IHDR", "12AB"}) {
+    FileBytes head = head_of(raster);
+    append_chunk(head, type, "abcdef");
+    EXPECT_EQ(verdict(with_pixels(head)), Verdict::no) << type;
+  }
+  for (const std::size_t byte : {24u, 25u, 26u, 27u, 28u}) {  // depth, colours, compression, filter, interlace
+    FileBytes file = with_pixels(head_of(raster));
+    file[byte] = std::byte{1};
+    EXPECT_EQ(verdict(file), Verdict::no) << byte;
+  }
+  FileBytes broken_text = head_of(raster);
+  append_chunk(broken_text, "tEXt", "abc", 1);
+  EXPECT_EQ(verdict(with_pixels(broken_text)), Verdict::no);
+  EXPECT_EQ(verdict(FileBytes(100, std::byte{'x'})), Verdict::no);
+  EXPECT_EQ(verdict(with_pixels(head_of(raster)), 100'000, {.pixels = 33 * 40 - 1}), Verdict::no);
+  EXPECT_EQ(verdict(with_pixels(head_of(raster)), 1), Verdict::no) << "no file is so small";
+  FileBytes late = head_of(raster);
+  append_chunk(late, "iCCP", std::string(2u << 20, 'p'));
+  late.resize((1u << 20) - 1);
+  EXPECT_EQ(verdict(late, 4u << 20), Verdict::undecided);
+  late.push_back(std::byte{'p'});
+  EXPECT_EQ(verdict(late, 4u << 20), Verdict::no) << "its pixels begin too late";
+}
+
+TEST(HeadStart, decodes_what_decode_does_wherever_the_file_is_cut) {
+  std::mt19937 random(21);
+  for (const std::size_t bytes_per_pixel : {1u, 2u, 3u, 4u, 6u, 8u}) {
+    const Raster raster = raster_of(60, 50, bytes_per_pixel);
+    const Rows rows = filtered_rows(raster, [&](std::uint32_t) { return static_cast<unsigned>(random() % 5); });
+    const FileBytes file = file_of(raster, compressed(rows), 1'000);
+    std::vector<std::size_t> every_byte(file.size());
+    for (std::size_t i = 0; i < every_byte.size(); ++i) every_byte[i] = i + 1;
+    EXPECT_EQ(with_head_start(file, every_byte), raster);
+    for (std::size_t cut = 40; cut < file.size(); cut += 1 + random() % 50) {
+      const std::size_t cuts[] = {cut, cut, cut + random() % 100};
+      ASSERT_EQ(with_head_start(file, cuts), raster) << cut;
+    }
+  }
+}
+
+TEST(HeadStart, gives_up_what_is_broken_and_what_turns_out_to_be_another_image) {
+  const Raster raster = raster_of(60, 50, 3);
+  const std::string stream = compressed(filtered_rows(raster, [](std::uint32_t y) { return y % 5; }));
+  const FileBytes file = file_of(raster, stream, 1'000);
+  const std::size_t cuts[] = {500, 2'000, 4'000};
+  for (const std::size_t at : {100uz, 1'500uz, 3'000uz, file.size() - 20}) {
+    FileBytes broken = file;
+    broken[at] ^= std::byte{0x10};
+    EXPECT_EQ(with_head_start(broken, cuts), std::nullopt) << at;
+  }
+  FileBytes late(file.begin(), file.end() - 12);
+  append_chunk(late, "tRNS", std::string(6, '\0'));
+  append_chunk(late, "IEND", "");
+  EXPECT_EQ(with_head_start(late, cuts), std::nullopt) << "it has an alpha channel, which shows at its end";
+  EXPECT_EQ(with_head_start(file, {}), std::nullopt) << "nothing was begun";
 }
 
 class PngDamage : public testing::Test {
