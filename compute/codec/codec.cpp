@@ -74,7 +74,7 @@ Result<Image> decode(std::span<const std::byte> file, const FileInfo& info, std:
       done = jpeg::decode(image, limits, arena);
       break;
     case FileFormat::tiff:
-      done = tiff::decode(file, info, image.pages, limits);
+      done = tiff::decode(file, info, image.pages, limits, arena);
       break;
     default:
       done = netpbm::decode(file, info, image.pages);

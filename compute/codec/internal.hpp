@@ -119,7 +119,8 @@ Metadata metadata(Bytes file);
 
 namespace tiff {
 Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used);
-Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits);
+Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
+                    Arena& arena);
 std::size_t encoded_bytes_max(const Image& image);
 Result<std::size_t> encode(const Image& image, std::span<std::byte> out);
 Metadata metadata(Bytes file);

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include <isa-l/igzip_lib.h>
 #include <zlib.h>
 
 namespace histod::compute::codec::tiff {
@@ -10,23 +11,24 @@ namespace {
 
 constexpr int k_deflate_level = 3;
 
-uInt to_uint(std::size_t bytes) {
-  return static_cast<uInt>(std::min<std::size_t>(bytes, std::numeric_limits<uInt>::max()));
+std::uint32_t to_uint32(std::size_t bytes) {
+  return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, std::numeric_limits<std::uint32_t>::max()));
 }
 
 Result<void> inflate_chunk(Bytes chunk, std::span<std::byte> out) {
-  z_stream stream{};
-  if (inflateInit(&stream) != Z_OK) return fail(Errc::corrupt, "zlib could not start");
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(chunk.data()));
-  stream.avail_in = to_uint(chunk.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = to_uint(out.size());
-  const int status = inflate(&stream, Z_FINISH);
-  const bool filled = stream.avail_out == 0;
-  inflateEnd(&stream);
-  if (status == Z_DATA_ERROR || status == Z_NEED_DICT)
+  if (out.size() > std::numeric_limits<std::uint32_t>::max())
+    return fail(Errc::unsupported_feature, "a deflated strip or tile of the TIFF has more than 4 GiB of samples");
+  inflate_state state;
+  isal_inflate_init(&state);
+  state.crc_flag = ISAL_ZLIB;
+  state.next_in = reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(chunk.data()));  // it only reads
+  state.avail_in = to_uint32(chunk.size());
+  state.next_out = reinterpret_cast<std::uint8_t*>(out.data());
+  state.avail_out = to_uint32(out.size());
+  const int result = isal_inflate_stateless(&state);
+  if (result < 0 || result == ISAL_NEED_DICT)
     return fail(Errc::corrupt, "a deflated strip or tile of the TIFF is broken");
-  if (!filled) return fail(Errc::corrupt, "a deflated strip or tile of the TIFF is too short");
+  if (state.avail_out != 0) return fail(Errc::corrupt, "a deflated strip or tile of the TIFF is too short");
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <memory_resource>
 
+#include "compute/codec/tiff_chunks.hpp"
 #include "compute/codec/tiff_plan.hpp"
 #include "compute/codec/tiff_samples.hpp"
 
@@ -49,22 +50,46 @@ bool lie_apart(const FileInfo& info, std::size_t header_bytes) {
   return true;
 }
 
-Result<void> decode_page(Bytes file, const Page& source, const ImageView& page, std::vector<std::byte>& scratch) {
+/// The memory of a hand while it decodes; a row of shorts may lie at its beginning.
+std::size_t hand_bytes(std::size_t chunk_bytes) {
+  return (chunk_bytes + k_page_alignment_bytes - 1) / k_page_alignment_bytes * k_page_alignment_bytes;
+}
+
+/// Whether a chunk is decoded where its pixels are to lie.
+bool in_its_place(const Page& source, const ImageView& page) {
+  return chunk_is_rows(source.layout, page) && !source.palette();
+}
+
+Result<void> decode_chunk(Bytes file, const Page& source, std::uint64_t index, const ImageView& page,
+                          std::byte* scratch) {
   const Layout& layout = source.layout;
-  const bool direct = chunk_is_rows(layout, page) && !source.palette();
-  if (!direct) scratch.resize(std::max(scratch.size(), layout.largest_chunk_bytes()));
-  for (std::uint64_t i = 0; i < layout.chunks(); ++i) {
-    const Chunk chunk = chunk_at(layout, i);
-    const auto bytes = source.chunk_bytes(file, chunk);
-    if (!bytes) return std::unexpected(bytes.error());
-    std::byte* to = direct ? page.row(chunk.y) : scratch.data();
-    const std::span<std::byte> samples(to, layout.chunk_row_bytes() * chunk.rows);
-    if (auto done = decompress(layout.coding, *bytes, samples); !done) return done;
-    restore_samples(layout, samples, chunk.rows);
-    if (!direct) scatter(source, chunk, samples, page);
-  }
-  if (source.white_is_zero()) invert_colors(page.format, page.data, page.pixels());
+  const Chunk chunk = chunk_at(layout, index);
+  const auto bytes = source.chunk_bytes(file, chunk);
+  if (!bytes) return std::unexpected(bytes.error());
+  const bool direct = in_its_place(source, page);
+  const std::span<std::byte> samples(direct ? page.row(chunk.y) : scratch, layout.chunk_row_bytes() * chunk.rows);
+  if (auto done = decompress(layout.coding, *bytes, samples); !done) return done;
+  restore_samples(layout, samples, chunk.rows);
+  if (source.white_is_zero()) invert_colors(layout, chunk, page.format, samples);
+  if (!direct) scatter(source, chunk, samples, page);
   return {};
+}
+
+/// The pages of the file, which must be those that were probed.
+Result<std::vector<Page>> read_pages(const Container& container, const FileInfo& info, const Limits& limits) {
+  std::vector<Page> sources;
+  sources.reserve(info.pages.size());
+  if (container.pages.size() != info.pages.size())
+    return fail(Errc::corrupt, "the file is not the one that was probed");
+  for (std::size_t i = 0; i < info.pages.size(); ++i) {
+    auto page = read_page(container.pages[i], container.format, limits);
+    if (!page) return std::unexpected(page.error());
+    const PageInfo& probed = info.pages[i];
+    if (page->info.width != probed.width || page->info.height != probed.height || page->info.format != probed.format)
+      return fail(Errc::corrupt, "the file is not the one that was probed");
+    sources.push_back(std::move(*page));
+  }
+  return sources;
 }
 
 }  // namespace
@@ -83,6 +108,8 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
   std::size_t tags = 0;
   std::size_t tag_bytes = 0;
   std::size_t largest_chunk_bytes = 0;
+  std::size_t largest_read_bytes = 0;
+  std::uint64_t chunks = 0;
   for (const Directory& directory : container->pages) {
     const auto page = read_page(directory, container->format, limits);
     if (!page) return std::unexpected(page.error());
@@ -99,28 +126,42 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
     // The encoder's strips and tiles may be larger than the decoder's: a palette becomes RGB, packed bits bytes.
     const std::size_t expansion = page->palette() || page->layout.bits < 8 ? 24 : 1;
     largest_chunk_bytes = std::max(largest_chunk_bytes, page->layout.largest_chunk_bytes() * expansion);
+    largest_read_bytes = std::max(largest_read_bytes, hand_bytes(page->layout.largest_chunk_bytes()));
+    chunks += page->layout.chunks();
   }
   if (!in_place || !lie_apart(info, container->format.header_bytes())) info.rasters.clear();
   lay_out(info);
-  info.scratch_bytes = largest_chunk_bytes + tags * 512 + 3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
+  info.scratch_bytes = std::max(largest_chunk_bytes, hands_max(chunks, largest_read_bytes) * largest_read_bytes) +
+                       tags * 512 + 3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
   return info;
 }
 
-Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits) {
+Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
+                    Arena& arena) {
   LimitCheck check(limits, file.size());
   const auto container = read_container(file, limits, check);
   if (!container) return std::unexpected(container.error());
-  if (container->pages.size() != pages.size()) return fail(Errc::corrupt, "the file is not the one that was probed");
-  std::vector<std::byte> scratch;
+  const auto sources = read_pages(*container, info, limits);
+  if (!sources) return std::unexpected(sources.error());
+  ChunkList chunks;
+  std::size_t chunk_bytes = 0, scratch_bytes = 0;
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    const auto page = read_page(container->pages[i], container->format, limits);
-    if (!page) return std::unexpected(page.error());
-    const PageInfo& probed = info.pages[i];
-    if (page->info.width != probed.width || page->info.height != probed.height || page->info.format != probed.format)
-      return fail(Errc::corrupt, "the file is not the one that was probed");
-    if (auto done = decode_page(file, *page, pages[i], scratch); !done) return done;
+    const Page& source = (*sources)[i];
+    chunks.add_page(source.layout.chunks());
+    chunk_bytes = std::max(chunk_bytes, hand_bytes(source.layout.largest_chunk_bytes()));
+    if (!in_its_place(source, pages[i]))
+      scratch_bytes = std::max(scratch_bytes, hand_bytes(source.layout.largest_chunk_bytes()));
   }
-  return {};
+  const std::size_t hands = std::min<std::size_t>(hands_max(chunks.size(), chunk_bytes), arena.threads());
+  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(hands * scratch_bytes);
+  FirstFailure failure;
+  for_each_chunk(arena, chunks.size(), hands, [&](std::size_t hand, std::uint64_t index) {
+    if (failure.is_before(index)) return;
+    const auto [page, chunk] = chunks.at(index);
+    auto done = decode_chunk(file, (*sources)[page], chunk, pages[page], scratch.get() + hand * scratch_bytes);
+    if (!done) failure.note(index, std::move(done.error()));
+  });
+  return failure.result();
 }
 
 Metadata metadata(Bytes file) {

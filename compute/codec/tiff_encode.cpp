@@ -144,11 +144,7 @@ void Writer::chunk(const OutPage& page, const Chunk& chunk, FullDepthRows& rows)
   } else {
     gather(layout, chunk, page.view, samples);
   }
-  if (page.invert && layout.separate) {
-    if (chunk.plane < page.view.format.colors) invert_colors({.depth_bits = 8}, to, bytes);
-  } else if (page.invert) {
-    invert_colors(page.view.format, to, bytes / std::max<std::size_t>(1, page.view.format.bytes_per_pixel()));
-  }
+  if (page.invert) invert_colors(layout, chunk, page.view.format, samples);
   difference_samples(layout, samples, chunk.rows);
   if (!uncompressed) compress(layout.coding, samples, layout.chunk_row_bytes(), out_);
 }

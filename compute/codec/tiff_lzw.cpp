@@ -17,35 +17,67 @@ constexpr unsigned k_last_before_clear = 4094;
 constexpr unsigned k_width_min = 9;
 constexpr unsigned k_width_max = 12;
 
+constexpr std::size_t k_word_bytes = 8;
+
 class BitReader {
  public:
   explicit BitReader(Bytes bytes) : bytes_(bytes) {}
 
   /// The next code, or k_codes_max when the bytes are used up.
   unsigned next(unsigned width) {
-    while (count_ < width) {
-      if (at_ == bytes_.size()) return k_codes_max;
-      bits_ = bits_ << 8 | std::to_integer<std::uint32_t>(bytes_[at_++]);
-      count_ += 8;
-    }
+    if (count_ < width) refill();
+    if (count_ < width) return k_codes_max;
     count_ -= width;
-    return bits_ >> count_ & ((1u << width) - 1);
+    return static_cast<unsigned>(bits_ >> count_) & ((1u << width) - 1);
   }
 
  private:
+  void refill() {
+    if (bytes_.size() - at_ >= k_word_bytes) {
+      const unsigned bytes = (63 - count_) / 8;
+      bits_ = bits_ << 8 * bytes | load_big<std::uint64_t>(bytes_, at_) >> (64 - 8 * bytes);
+      at_ += bytes;
+      count_ += 8 * bytes;
+      return;
+    }
+    for (; count_ < k_width_max && at_ < bytes_.size(); count_ += 8)
+      bits_ = bits_ << 8 | std::to_integer<std::uint64_t>(bytes_[at_++]);
+  }
+
   Bytes bytes_;
   std::size_t at_ = 0;
-  std::uint32_t bits_ = 0;
+  std::uint64_t bits_ = 0;  ///< the last count_ of them
   unsigned count_ = 0;
 };
 
 /// A string of the table is a piece of what is decoded already: the previous string and the byte after it.
-struct Piece {
-  std::size_t begin = 0;
-  std::size_t length = 0;
+class Piece {
+ public:
+  Piece() = default;
+  Piece(std::size_t begin, std::size_t length) : packed_(begin << k_length_bits | length) {}
+  std::size_t begin() const { return packed_ >> k_length_bits; }
+  std::size_t length() const { return packed_ & ((1u << k_length_bits) - 1); }
+
+ private:
+  static constexpr unsigned k_length_bits = 16;  ///< a string is no longer than the table
+  std::uint64_t packed_ = 0;
 };
 
 std::unexpected<Error> broken() { return fail(Errc::corrupt, "an LZW strip or tile of the TIFF is broken"); }
+
+/// Copies whole words while there is room behind them: what they bring too much is written again by what follows. The
+/// bytes that count lie before `to`.
+void copy_string(std::byte* to, const std::byte* from, std::size_t count, std::size_t room) {
+  if (count + k_word_bytes > room) {
+    std::memcpy(to, from, std::min(count, room));
+    return;
+  }
+  for (std::size_t i = 0; i < count; i += k_word_bytes) {
+    std::uint64_t word;
+    std::memcpy(&word, from + i, k_word_bytes);
+    std::memcpy(to + i, &word, k_word_bytes);
+  }
+}
 
 struct Decoder {
   std::span<std::byte> out;
@@ -63,22 +95,23 @@ struct Decoder {
 
   /// False when the code stands for nothing.
   bool emit(unsigned code) {
-    const Piece here{done, code < k_clear ? 1 : code < free ? table[code].length : previous.length + 1};
+    const std::size_t at = done;
     if (code < k_clear) {
       out[done++] = static_cast<std::byte>(code);
     } else {
-      if (previous.length == 0 || code > free || code == k_codes_max) return false;
-      // For the code that is just being defined this reads the byte it is about to write: hence byte by byte.
-      const std::size_t from = code < free ? table[code].begin : previous.begin;
-      const std::size_t count = std::min(here.length, out.size() - done);
-      for (std::size_t i = 0; i < count; ++i) out[done + i] = out[from + i];
-      done += count;
+      if (previous.length() == 0 || code > free || code == k_codes_max) return false;
+      const std::size_t room = out.size() - done;
+      const Piece string = code < free ? table[code] : previous;
+      copy_string(out.data() + done, out.data() + string.begin(), string.length(), room);
+      done += std::min(string.length(), room);
+      // The code that is just being defined: the previous string and its own first byte.
+      if (code == free && done < out.size()) out[done++] = out[string.begin()];
     }
-    if (previous.length != 0 && free < k_codes_max) {
-      table[free++] = {previous.begin, previous.length + 1};
+    if (previous.length() != 0 && free < k_codes_max) {
+      table[free++] = {previous.begin(), previous.length() + 1};
       if (free + 1 >= 1u << width && width < k_width_max) ++width;
     }
-    previous = here;
+    previous = {at, done - at};
     return true;
   }
 };

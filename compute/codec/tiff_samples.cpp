@@ -2,18 +2,49 @@
 #include "compute/codec/tiff_samples.hpp"
 
 #include <array>
+#include <utility>
 
 namespace histod::compute::codec::tiff {
 namespace {
 
-template <class T>
-void add_neighbours(T* row, std::size_t count, std::size_t step) {
-  for (std::size_t i = step; i < count; ++i) row[i] = static_cast<T>(row[i] + row[i - step]);
+/// With the pixel before in registers: the sum of a sample is not waited for in memory.
+template <class T, std::size_t... channel>
+void add_in_registers(T* row, std::size_t count, std::index_sequence<channel...> channels) {
+  std::array<T, channels.size()> sum{};
+  for (std::size_t i = 0; i + channels.size() <= count; i += channels.size())
+    ((row[i + channel] = sum[channel] = static_cast<T>(sum[channel] + row[i + channel])), ...);
 }
 
 template <class T>
+void add_neighbours(T* row, std::size_t count, std::size_t step) {
+  switch (step) {
+    case 1:
+      return add_in_registers(row, count, std::make_index_sequence<1>());
+    case 2:
+      return add_in_registers(row, count, std::make_index_sequence<2>());
+    case 3:
+      return add_in_registers(row, count, std::make_index_sequence<3>());
+    case 4:
+      return add_in_registers(row, count, std::make_index_sequence<4>());
+    default:
+      for (std::size_t i = step; i < count; ++i) row[i] = static_cast<T>(row[i] + row[i - step]);
+  }
+}
+
+/// From the end of the row; sixteen bytes at once are read before any of them is written.
+template <class T>
 void subtract_neighbours(T* row, std::size_t count, std::size_t step) {
-  for (std::size_t i = count; i-- > step;) row[i] = static_cast<T>(row[i] - row[i - step]);
+  constexpr std::size_t k_lanes = 16 / sizeof(T);
+  typedef T Lanes __attribute__((vector_size(16)));
+  std::size_t end = count;
+  for (; end >= step + k_lanes; end -= k_lanes) {
+    Lanes here, before;
+    std::memcpy(&here, row + end - k_lanes, sizeof here);
+    std::memcpy(&before, row + end - k_lanes - step, sizeof before);
+    here -= before;
+    std::memcpy(row + end - k_lanes, &here, sizeof here);
+  }
+  while (end-- > step) row[end] = static_cast<T>(row[end] - row[end - step]);
 }
 
 template <class Body8, class Body16>
@@ -143,15 +174,16 @@ void gather(const Layout& layout, const Chunk& chunk, const ImageView& page, std
   }
 }
 
-void invert_colors(const PixelFormat& format, std::byte* pixels, std::size_t count) {
+void invert_colors(const Layout& layout, const Chunk& chunk, const PixelFormat& format, std::span<std::byte> samples) {
   const std::size_t colors_bytes = format.colors * format.bytes_per_sample();
   const std::size_t pixel_bytes = format.bytes_per_pixel();
-  if (colors_bytes == pixel_bytes) {
-    for (std::size_t i = 0; i < count * pixel_bytes; ++i) pixels[i] = ~pixels[i];
+  if (layout.separate || colors_bytes == pixel_bytes) {
+    if (layout.separate && chunk.plane >= format.colors) return;
+    for (std::byte& sample : samples) sample = ~sample;
     return;
   }
-  for (std::size_t i = 0; i < count; ++i, pixels += pixel_bytes)
-    for (std::size_t b = 0; b < colors_bytes; ++b) pixels[b] = ~pixels[b];
+  for (std::size_t at = 0; at + pixel_bytes <= samples.size(); at += pixel_bytes)
+    for (std::size_t b = 0; b < colors_bytes; ++b) samples[at + b] = ~samples[at + b];
 }
 
 }  // namespace histod::compute::codec::tiff

@@ -19,7 +19,7 @@ void scatter(const Page& source, const Chunk& chunk, Bytes samples, const ImageV
 /// Collects a chunk from the page; what lies outside of the page repeats the last pixel of its row, or row.
 void gather(const Layout& layout, const Chunk& chunk, const ImageView& page, std::span<std::byte> samples);
 
-/// All samples but the extras become maximum - sample.
-void invert_colors(const PixelFormat& format, std::byte* pixels, std::size_t count);
+/// All samples of a restored chunk but the extras become maximum - sample; `format` is the page's.
+void invert_colors(const Layout& layout, const Chunk& chunk, const PixelFormat& format, std::span<std::byte> samples);
 
 }  // namespace histod::compute::codec::tiff

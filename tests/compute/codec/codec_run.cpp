@@ -32,7 +32,8 @@ compute::Arena& test_arena() {
   return arena;
 }
 
-CodecRun::CodecRun(FileBytes file, codec::DecodeOptions options, codec::Limits limits) : file_(std::move(file)) {
+CodecRun::CodecRun(FileBytes file, codec::DecodeOptions options, codec::Limits limits, compute::Arena& arena)
+    : arena_(arena), file_(std::move(file)) {
   auto info = codec::probe(file_, limits, options);
   if (!info) {
     error_ = info.error();
@@ -40,7 +41,7 @@ CodecRun::CodecRun(FileBytes file, codec::DecodeOptions options, codec::Limits l
   }
   info_ = *info;
   pixels_.reset(static_cast<std::byte*>(::operator new[](info_.pixel_bytes, std::align_val_t{64})));
-  auto image = codec::decode(file_, info_, {pixels_.get(), info_.pixel_bytes}, limits, test_arena());
+  auto image = codec::decode(file_, info_, {pixels_.get(), info_.pixel_bytes}, limits, arena_);
   if (image)
     image_ = std::move(*image);
   else
@@ -70,7 +71,7 @@ compute::Result<FileBytes> CodecRun::encode(codec::FileFormat format, std::optio
   constexpr std::size_t k_guard_bytes = 64;
   const std::size_t bound = codec::encoded_bytes_max(*image_, options);
   FileBytes out(bound + k_guard_bytes, std::byte{0xA5});
-  const auto length = codec::encode(*image_, options, std::span(out).first(bound), test_arena());
+  const auto length = codec::encode(*image_, options, std::span(out).first(bound), arena_);
   for (std::size_t i = bound; i < out.size(); ++i) EXPECT_EQ(out[i], std::byte{0xA5}) << "written past the output";
   if (!length) return std::unexpected(length.error());
   EXPECT_LE(*length, bound);

@@ -13,10 +13,13 @@ namespace histod::test {
 namespace codec = compute::codec;
 using compute::Errc;
 
+compute::Arena& test_arena();
+
 /// The order of calls that the codec's contract asks for, with memory of exactly the promised sizes.
 class CodecRun {
  public:
-  explicit CodecRun(FileBytes file, codec::DecodeOptions options = {}, codec::Limits limits = {});
+  explicit CodecRun(FileBytes file, codec::DecodeOptions options = {}, codec::Limits limits = {},
+                    compute::Arena& arena = test_arena());
 
   bool decoded() const { return image_.has_value(); }
   Errc error() const;  ///< of probe or decode; Errc{} when both went well
@@ -38,14 +41,13 @@ class CodecRun {
   struct AlignedDelete {
     void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
   };
+  compute::Arena& arena_;
   FileBytes file_;
   codec::FileInfo info_;
   compute::Error error_;
   std::unique_ptr<std::byte[], AlignedDelete> pixels_;
   std::optional<codec::Image> image_;
 };
-
-compute::Arena& test_arena();
 
 /// Errc of the whole way of a file, encode in its own format included; Errc{} when all went well.
 Errc way_of(const FileBytes& file, const codec::Limits& limits = {});
