@@ -118,7 +118,7 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
     case FileFormat::jpeg:
       return jpeg::encode(image, options, out, arena);
     case FileFormat::tiff:
-      return tiff::encode(image, out);
+      return tiff::encode(image, out, arena);
     default:
       return netpbm::encode(image, options.format, out);
   }

@@ -122,7 +122,7 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used);
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
                     Arena& arena);
 std::size_t encoded_bytes_max(const Image& image);
-Result<std::size_t> encode(const Image& image, std::span<std::byte> out);
+Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& arena);
 Metadata metadata(Bytes file);
 }  // namespace tiff
 

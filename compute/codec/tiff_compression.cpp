@@ -6,10 +6,14 @@
 #include <isa-l/igzip_lib.h>
 #include <zlib.h>
 
+#include "compute/codec/png_deflate.hpp"
+#include "compute/codec/zlib_deflate.hpp"
+
 namespace histod::compute::codec::tiff {
 namespace {
 
 constexpr int k_deflate_level = 3;
+constexpr std::size_t k_zlib_bytes = 6;  ///< two before, and the checksum
 
 std::uint32_t to_uint32(std::size_t bytes) {
   return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, std::numeric_limits<std::uint32_t>::max()));
@@ -32,12 +36,17 @@ Result<void> inflate_chunk(Bytes chunk, std::span<std::byte> out) {
   return {};
 }
 
-void deflate_chunk(Bytes chunk, Output& out) {
-  const std::span<std::byte> room = out.rest();
-  uLongf bytes = std::min<std::size_t>(room.size(), std::numeric_limits<uInt>::max());
-  const int status = compress2(reinterpret_cast<Bytef*>(room.data()), &bytes,
-                               reinterpret_cast<const Bytef*>(chunk.data()), chunk.size(), k_deflate_level);
-  out.take(status == Z_OK ? bytes : room.size() + 1);
+void deflate_runs(Bytes chunk, Output& out) {
+  out.put_number(std::uint16_t{0x7801}, std::endian::big);  // zlib: 32 KiB window, fastest
+  std::byte* const begin = out.rest().data();
+  out.take(static_cast<std::size_t>(png::deflate_rows(chunk, true, begin) - begin));
+  out.put_number(isal_adler32(1, reinterpret_cast<const unsigned char*>(chunk.data()), chunk.size()), std::endian::big);
+}
+
+void deflate_chunk(Bytes chunk, const DeflateBy& by, Output& out) {
+  if (!by.search) return deflate_runs(chunk, out);
+  const std::size_t bytes = zlib_deflate(chunk, {.level = k_deflate_level}, true, by.state, out.rest());
+  out.take(bytes != 0 ? bytes : out.rest().size() + 1);
 }
 
 Result<void> unpack_bits(Bytes chunk, std::span<std::byte> out) {
@@ -103,6 +112,8 @@ std::optional<Coding> coding_of(std::uint64_t compression_tag) {
   return std::nullopt;
 }
 
+bool deflates(Coding coding) { return coding == Coding::deflate || coding == Coding::old_deflate; }
+
 Result<void> decompress(Coding coding, Bytes chunk, std::span<std::byte> out) {
   switch (coding) {
     case Coding::none:
@@ -117,7 +128,7 @@ Result<void> decompress(Coding coding, Bytes chunk, std::span<std::byte> out) {
   }
 }
 
-void compress(Coding coding, Bytes chunk, std::size_t row_bytes, Output& out) {
+void compress(Coding coding, Bytes chunk, std::size_t row_bytes, const DeflateBy& by, Output& out) {
   switch (coding) {
     case Coding::none:
       out.put(chunk);
@@ -129,7 +140,7 @@ void compress(Coding coding, Bytes chunk, std::size_t row_bytes, Output& out) {
       for (std::size_t at = 0; at < chunk.size(); at += row_bytes) pack_row(chunk.subspan(at, row_bytes), out);
       return;
     default:
-      deflate_chunk(chunk, out);
+      deflate_chunk(chunk, by, out);
       return;
   }
 }
@@ -139,13 +150,13 @@ std::size_t compressed_bytes_max(Coding coding, std::size_t rows, std::size_t ro
   switch (coding) {
     case Coding::none:
       return bytes;
-    // At most 12 bits for each byte, a clear code for each 3 836 others, and the first and last codes.
+    // At most 12 bits for each byte, a clear code for each 3 836 others, the first and last codes, and a whole word.
     case Coding::lzw:
-      return bytes + bytes / 2 + bytes / 2048 + 16;
+      return bytes + bytes / 2 + bytes / 2048 + 24;
     case Coding::packbits:
       return bytes + rows * ((row_bytes + k_packet_max - 1) / k_packet_max);
     default:
-      return compressBound(bytes);
+      return std::max<std::size_t>(compressBound(bytes), k_zlib_bytes + png::deflate_bytes_max(bytes));
   }
 }
 

@@ -108,7 +108,6 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
   std::size_t tags = 0;
   std::size_t tag_bytes = 0;
   std::size_t largest_chunk_bytes = 0;
-  std::size_t largest_read_bytes = 0;
   std::uint64_t chunks = 0;
   for (const Directory& directory : container->pages) {
     const auto page = read_page(directory, container->format, limits);
@@ -123,16 +122,13 @@ Result<FileInfo> probe(Bytes file, const Limits& limits, FileInfo used) {
     if (raster) info.rasters.push_back(*raster);
     tags += directory.entries.size();
     for (const Entry& entry : directory.entries) tag_bytes += entry.data.size();
-    // The encoder's strips and tiles may be larger than the decoder's: a palette becomes RGB, packed bits bytes.
-    const std::size_t expansion = page->palette() || page->layout.bits < 8 ? 24 : 1;
-    largest_chunk_bytes = std::max(largest_chunk_bytes, page->layout.largest_chunk_bytes() * expansion);
-    largest_read_bytes = std::max(largest_read_bytes, hand_bytes(page->layout.largest_chunk_bytes()));
+    largest_chunk_bytes = std::max(largest_chunk_bytes, hand_bytes(page->layout.largest_chunk_bytes()));
     chunks += page->layout.chunks();
   }
   if (!in_place || !lie_apart(info, container->format.header_bytes())) info.rasters.clear();
   lay_out(info);
-  info.scratch_bytes = std::max(largest_chunk_bytes, hands_max(chunks, largest_read_bytes) * largest_read_bytes) +
-                       tags * 512 + 3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
+  info.scratch_bytes = hands_max(chunks, largest_chunk_bytes) * largest_chunk_bytes + chunks * 32 + tags * 512 +
+                       3 * tag_bytes + info.pages.size() * 4096 + (512u << 10);
   return info;
 }
 

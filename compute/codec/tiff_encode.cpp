@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
-#include "compute/codec/tiff_plan.hpp"
-#include "compute/codec/tiff_samples.hpp"
+#include "compute/codec/tiff_pack.hpp"
 
 namespace histod::compute::codec::tiff {
 namespace {
 
-constexpr std::size_t k_padding_bytes = 8;  // at most, in front of each directory, value and chunk
+constexpr std::size_t k_padding_bytes = 8;        ///< at most, in front of each directory, value and chunk
+constexpr std::size_t k_task_bytes = 256u << 10;  ///< enough to pay for a task
 
 /// Where a directory got to.
 struct Placed {
@@ -30,7 +30,8 @@ class Writer {
     offset(0);
   }
 
-  void page(const OutPage& page);
+  /// `packed` holds the chunks of page `index`, if it is compressed.
+  void page(std::size_t index, const OutPage& page, const PackedChunks& packed, Arena& arena);
   Result<std::size_t> finish() const {
     if (out_.full() || too_large_) return output_full(memory_.size());
     return out_.size();
@@ -39,8 +40,9 @@ class Writer {
  private:
   Placed directory(std::span<const OutEntry> entries);
   void value(const OutEntry& entry, std::size_t value_at);
-  void chunks(const OutPage& page, const Placed& placed);
-  void chunk(const OutPage& page, const Chunk& chunk, FullDepthRows& rows);
+  /// Places a chunk, and returns where.
+  std::byte* place(std::uint64_t index, std::size_t bytes, const Placed& placed);
+  void raw_chunks(const OutPage& page, const Placed& placed, Arena& arena);
 
   void align() {
     while (out_.size() % k_padding_bytes != 0 && !out_.full()) out_.put(std::string_view("\0", 1));
@@ -67,7 +69,6 @@ class Writer {
   Output out_;
   std::size_t next_at_ = 0;
   bool too_large_ = false;  ///< an offset does not fit into the 32 bits of a classic TIFF
-  std::vector<std::byte> scratch_;
 };
 
 /// The tables of the chunks, of zeros at first.
@@ -130,43 +131,39 @@ Placed Writer::directory(std::span<const OutEntry> entries) {
   return placed;
 }
 
-/// Strips of whole rows that need no stretching; everything else goes through gather().
-void Writer::chunk(const OutPage& page, const Chunk& chunk, FullDepthRows& rows) {
+std::byte* Writer::place(std::uint64_t index, std::size_t bytes, const Placed& placed) {
+  align();
+  patch(placed.offsets_at + index * format_.offset_bytes(), out_.size());
+  patch(placed.counts_at + index * format_.offset_bytes(), bytes);
+  return out_.take(bytes);
+}
+
+/// All are placed before any is made: the arena's threads fill them.
+void Writer::raw_chunks(const OutPage& page, const Placed& placed, Arena& arena) {
   const Layout& layout = page.layout;
-  const std::size_t bytes = layout.chunk_row_bytes() * chunk.rows;
-  const bool uncompressed = layout.coding == Coding::none;
-  std::byte* to = uncompressed ? out_.take(bytes) : scratch_.data();
-  if (to == nullptr) return;
-  const std::span<std::byte> samples(to, bytes);
-  if (page.levels != 0) {
-    for (std::uint32_t y = 0; y < chunk.rows; ++y)
-      std::memcpy(to + y * layout.chunk_row_bytes(), rows.row(chunk.y + y), layout.chunk_row_bytes());
-  } else {
-    gather(layout, chunk, page.view, samples);
-  }
-  if (page.invert) invert_colors(layout, chunk, page.view.format, samples);
-  difference_samples(layout, samples, chunk.rows);
-  if (!uncompressed) compress(layout.coding, samples, layout.chunk_row_bytes(), out_);
+  const FullDepthRows rows(page.view, page.levels);
+  std::vector<std::byte*> places(layout.chunks());
+  const auto bytes_of = [&](const Chunk& chunk) { return layout.chunk_row_bytes() * chunk.rows; };
+  for (std::uint64_t i = 0; i < places.size(); ++i) places[i] = place(i, bytes_of(chunk_at(layout, i)), placed);
+  const std::size_t grain = k_task_bytes / std::max<std::size_t>(1, layout.largest_chunk_bytes());
+  arena.parallel_for(places.size(), grain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const Chunk chunk = chunk_at(layout, i);
+      make_samples(page, rows, chunk, {places[i], bytes_of(chunk)});
+    }
+  });
 }
 
-void Writer::chunks(const OutPage& page, const Placed& placed) {
-  FullDepthRows rows(page.view, page.levels);
-  if (page.layout.coding != Coding::none) scratch_.resize(std::max(scratch_.size(), page.layout.largest_chunk_bytes()));
-  for (std::uint64_t i = 0; i < page.layout.chunks() && !out_.full(); ++i) {
-    align();
-    const std::size_t begin = out_.size();
-    chunk(page, chunk_at(page.layout, i), rows);
-    patch(placed.offsets_at + i * format_.offset_bytes(), begin);
-    patch(placed.counts_at + i * format_.offset_bytes(), out_.size() - begin);
-  }
-}
-
-void Writer::page(const OutPage& page) {
+void Writer::page(std::size_t index, const OutPage& page, const PackedChunks& packed, Arena& arena) {
   const std::vector<OutEntry> entries = with_tables(page, format_);
   const Placed placed = directory(entries);
   patch(next_at_, placed.directory);
   next_at_ = placed.next_at;
-  chunks(page, placed);
+  if (page.layout.coding == Coding::none) return raw_chunks(page, placed, arena);
+  for (std::uint64_t i = 0; i < page.layout.chunks(); ++i) {
+    const Bytes chunk = packed.chunk(index, i);
+    std::memmove(place(i, chunk.size(), placed), chunk.data(), chunk.size());
+  }
 }
 
 std::size_t directory_bytes(std::span<const OutEntry> entries, const Format& format) {
@@ -178,28 +175,35 @@ std::size_t directory_bytes(std::span<const OutEntry> entries, const Format& for
   return bytes;
 }
 
-}  // namespace
-
-std::size_t encoded_bytes_max(const Image& image) {
-  const Plan plan = make_plan(image);
+/// All of the file but its compressed chunks.
+std::size_t front_bytes(const Plan& plan) {
   std::size_t bytes = plan.format.header_bytes();
   for (const OutPage& page : plan.pages) {
     const Layout& layout = page.layout;
     bytes += directory_bytes(page.entries, plan.format);
     bytes += 2 * (plan.format.entry_bytes() + k_padding_bytes + layout.chunks() * plan.format.offset_bytes());
-    const std::size_t chunk_bytes_max =
-        compressed_bytes_max(layout.coding, layout.stored_rows(0), layout.chunk_row_bytes());
-    bytes += layout.chunks() * (k_padding_bytes + chunk_bytes_max);
+    if (layout.coding == Coding::none) bytes += layout.chunks() * (k_padding_bytes + layout.largest_chunk_bytes());
   }
-  return bytes;
+  return bytes + k_padding_bytes;
 }
 
-Result<std::size_t> encode(const Image& image, std::span<std::byte> out) {
+}  // namespace
+
+std::size_t encoded_bytes_max(const Image& image) {
+  const Plan plan = make_plan(image);
+  return front_bytes(plan) + PackedChunks(plan).memory_bytes();
+}
+
+Result<std::size_t> encode(const Image& image, std::span<std::byte> out, Arena& arena) {
   const Plan plan = make_plan(image);
   if (plan.pages.empty()) return fail(Errc::corrupt, "the TIFF that was decoded cannot be read again");
+  PackedChunks packed(plan);
+  const std::size_t front = front_bytes(plan);
+  if (out.size() < front + packed.memory_bytes()) return output_full(out.size());
+  packed.pack(out.subspan(front), arena);
   Writer writer(plan.format, out);
   writer.header();
-  for (const OutPage& page : plan.pages) writer.page(page);
+  for (std::size_t i = 0; i < plan.pages.size(); ++i) writer.page(i, plan.pages[i], packed, arena);
   return writer.finish();
 }
 

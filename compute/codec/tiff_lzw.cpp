@@ -116,28 +116,33 @@ struct Decoder {
   }
 };
 
+/// Writes without looking at how much room there is: see compressed_bytes_max().
 class Encoder {
  public:
-  explicit Encoder(Output& out) : out_(out) { clear(); }
+  explicit Encoder(std::span<std::byte> out) : out_(out) { clear(); }
 
   void put(unsigned code) {
     bits_ = bits_ << width_ | code;
-    for (count_ += width_; count_ >= 8; count_ -= 8)
-      out_.put_number(static_cast<std::uint8_t>(bits_ >> (count_ - 8)), std::endian::native);
+    count_ += width_;
+    if (count_ < 32) return;
+    count_ -= 32;
+    store(out_, at_, static_cast<std::uint32_t>(bits_ >> count_), std::endian::big);
+    at_ += 4;
   }
 
-  void flush() {
-    if (count_ > 0) out_.put_number(static_cast<std::uint8_t>(bits_ << (8 - count_)), std::endian::native);
+  /// Returns the bytes that were written.
+  std::size_t flush() {
+    store(out_, at_, bits_ << (64 - k_width_max - 32) << (k_width_max + 32 - count_), std::endian::big);
+    return at_ + (count_ + 7) / 8;
   }
 
   /// The code of `prefix` followed by `byte`, or k_codes_max after having defined one.
   unsigned find(unsigned prefix, unsigned byte) {
     const std::uint32_t key = prefix << 8 | byte;
     std::size_t slot = (key * 2654435761u) >> (32 - k_slot_bits);
-    while (keys_[slot] != k_no_key && keys_[slot] != key) slot = (slot + 1) % keys_.size();
-    if (keys_[slot] == key) return codes_[slot];
-    keys_[slot] = key;
-    codes_[slot] = static_cast<std::uint16_t>(free_);
+    for (; slots_[slot] != 0; slot = (slot + 1) % slots_.size())
+      if (slots_[slot] >> k_width_max == key) return slots_[slot] % k_codes_max;
+    slots_[slot] = key << k_width_max | free_;
     return k_codes_max;
   }
 
@@ -154,18 +159,17 @@ class Encoder {
 
  private:
   static constexpr unsigned k_slot_bits = 13;
-  static constexpr std::uint32_t k_no_key = 0xffffffff;
 
   void clear() {
-    keys_.fill(k_no_key);
+    slots_.fill(0);
     free_ = k_first_free;
     width_ = k_width_min;
   }
 
-  Output& out_;
-  std::array<std::uint32_t, 1u << k_slot_bits> keys_;
-  std::array<std::uint16_t, 1u << k_slot_bits> codes_;
-  std::uint32_t bits_ = 0;
+  std::span<std::byte> out_;
+  std::size_t at_ = 0;
+  std::array<std::uint32_t, 1u << k_slot_bits> slots_;  ///< prefix, byte and code; 0: free
+  std::uint64_t bits_ = 0;                              ///< the last count_ of them, fewer than 32
   unsigned count_ = 0;
   unsigned free_ = k_first_free;
   unsigned width_ = k_width_min;
@@ -191,25 +195,27 @@ Result<void> decompress(Bytes chunk, std::span<std::byte> out) {
 }
 
 void compress(Bytes chunk, Output& out) {
-  Encoder encoder(out);
+  assert(out.rest().size() >= compressed_bytes_max(Coding::lzw, 1, chunk.size()));
+  Encoder encoder(out.rest());
   encoder.put(k_clear);
-  if (chunk.empty()) return;
-  unsigned prefix = std::to_integer<unsigned>(chunk[0]);
-  for (std::size_t i = 1; i < chunk.size() && !out.full(); ++i) {
-    const unsigned byte = std::to_integer<unsigned>(chunk[i]);
-    const unsigned code = encoder.find(prefix, byte);
-    if (code != k_codes_max) {
-      prefix = code;
-      continue;
+  if (!chunk.empty()) {
+    unsigned prefix = std::to_integer<unsigned>(chunk[0]);
+    for (const std::byte byte : chunk.subspan(1)) {
+      const unsigned next = std::to_integer<unsigned>(byte);
+      const unsigned code = encoder.find(prefix, next);
+      if (code != k_codes_max) {
+        prefix = code;
+        continue;
+      }
+      encoder.put(prefix);
+      encoder.grow();
+      prefix = next;
     }
     encoder.put(prefix);
     encoder.grow();
-    prefix = byte;
   }
-  encoder.put(prefix);
-  encoder.grow();
   encoder.put(k_end);
-  encoder.flush();
+  out.take(encoder.flush());
 }
 
 }  // namespace histod::compute::codec::tiff::lzw
