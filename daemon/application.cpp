@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <csignal>
 #include <future>
+#include <ranges>
+#include <tuple>
 #include <utility>
 
 #include <poll.h>
@@ -113,6 +115,13 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
   return out;
 }
 
+/// The CPU on which the kernel took in the connection's last packet; -1: it does not say.
+int incoming_cpu(int fd) {
+  int cpu = -1;
+  socklen_t bytes = sizeof cpu;
+  return ::getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &bytes) == 0 ? cpu : -1;
+}
+
 }  // namespace
 
 Application::Application(const Options& options, std::string isa, std::vector<Fallback> fallbacks)
@@ -208,11 +217,17 @@ void Application::open_listeners() {
 }
 
 void Application::accept(int fd) {
-  // Fewest bytes in flight first: a hash of the address could put two heavy uploads on one worker.
-  const auto load = [](const std::unique_ptr<Worker>& worker) {
-    return std::pair(worker->bytes_in_flight(), worker->http_stats().connections_open.get());
+  const int cpu = services_.workers.size() > 1 ? incoming_cpu(fd) : -1;
+  // Fewest bytes in flight first: a hash of the address could put two heavy uploads on one worker. Where several are
+  // equal, the one that is nearest to where the packets arrive.
+  const auto load = [&](std::size_t i) {
+    const Worker& worker = *services_.workers[i];
+    return std::tuple(worker.bytes_in_flight(), worker.http_stats().connections_open.get(),
+                      services_.placement.distance(i, cpu));
   };
-  Worker& worker = **std::ranges::min_element(services_.workers, {}, load);
+  Worker& worker =
+      *services_
+           .workers[*std::ranges::min_element(std::views::iota(std::size_t{0}, services_.workers.size()), {}, load)];
   if (worker.adopt(fd, certificate_ ? certificate_->context() : nullptr)) return;
   log_.once("mailbox-full", LogLevel::warn, "connections are refused: the workers do not keep up");
   ::close(fd);

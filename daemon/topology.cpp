@@ -170,4 +170,12 @@ bool Placement::arena_apart(std::size_t worker) const {
   return workers[worker].cpu >= 0 && !cpus.empty() && !std::ranges::binary_search(cpus, workers[worker].cpu);
 }
 
+unsigned Placement::distance(std::size_t worker, int cpu) const {
+  const WorkerPlace& place = workers[worker];
+  if (place.cpu < 0 || cpu < 0) return 2;
+  if (place.cpu == cpu) return 0;
+  const auto beside = [&](const WorkerPlace& other) { return other.arena == place.arena && other.cpu == cpu; };
+  return std::ranges::binary_search(arenas[place.arena].cpus, cpu) || std::ranges::any_of(workers, beside) ? 1 : 2;
+}
+
 }  // namespace histod::daemon

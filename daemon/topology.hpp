@@ -56,6 +56,8 @@ struct Placement {
   std::size_t arena_of(std::size_t worker) const { return workers[worker].arena; }
   /// Whether the worker has a CPU that its arena does not use; false where nothing is pinned.
   bool arena_apart(std::size_t worker) const;
+  /// From the worker to a CPU: 0: it is its own, 1: of its node, 2: of another, or nobody knows.
+  unsigned distance(std::size_t worker, int cpu) const;
 };
 
 /// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them

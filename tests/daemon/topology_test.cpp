@@ -178,6 +178,49 @@ TEST(PlacementTest, AnArenaIsApartWhereItHasOtherCpusThanTheWorker) {
   }
 }
 
+/// Against the definition, told by the nodes of the machine: own CPU, own node, another.
+TEST(PlacementTest, DistanceFromAWorkerToACpu) {
+  for (const char* machine : {"numa:2 core:4 pu:2", "numa:4 core:2 pu:1", "numa:1 core:8 pu:2", "numa:2 core:1 pu:1"}) {
+    const Topology topology = synthetic(machine);
+    for (const unsigned workers : {0u, 2u, 5u, 64u}) {
+      const Placement placement = place(topology, {.workers = workers});
+      for (std::size_t i = 0; i < placement.workers.size(); ++i) {
+        const WorkerPlace& worker = placement.workers[i];
+        for (const NumaNode& node : topology.nodes)
+          for (const int cpu : node.cpus()) {
+            const unsigned expected = cpu == worker.cpu ? 0 : node.numa_node == worker.numa_node ? 1 : 2;
+            EXPECT_EQ(placement.distance(i, cpu), expected) << machine << ", worker " << i << ", CPU " << cpu;
+          }
+        EXPECT_EQ(placement.distance(i, -1), 2u) << "the kernel did not say";
+        EXPECT_EQ(placement.distance(i, 1000), 2u) << "a CPU that is not ours";
+      }
+    }
+    const Placement loose = place(topology, {.pin = false});
+    for (std::size_t i = 0; i < loose.workers.size(); ++i) EXPECT_EQ(loose.distance(i, 0), 2u) << "nothing is pinned";
+  }
+}
+
+/// Memory, workers and arena of a node stay together: on no machine does work cross from one node to another.
+TEST(PlacementTest, EachNodeIsServedByItself) {
+  for (const char* machine : {"numa:2 core:4 pu:2", "numa:4 core:6 pu:2", "numa:8 core:1 pu:1"}) {
+    const Topology topology = synthetic(machine);
+    const Placement placement = place(topology, {});
+    ASSERT_EQ(placement.arenas.size(), topology.nodes.size()) << machine;
+    for (const NumaNode& node : topology.nodes) {
+      std::set<int> used;
+      for (std::size_t i = 0; i < placement.workers.size(); ++i) {
+        if (placement.workers[i].numa_node != node.numa_node) continue;
+        used.insert(placement.workers[i].cpu);
+        const ArenaPlace& arena = placement.arenas[placement.arena_of(i)];
+        EXPECT_EQ(arena.numa_node, node.numa_node) << machine;
+        used.insert(arena.cpus.begin(), arena.cpus.end());
+      }
+      const std::vector<int> cpus = node.cpus();
+      EXPECT_EQ(used, std::set<int>(cpus.begin(), cpus.end())) << machine << ": no CPU of a node is idle";
+    }
+  }
+}
+
 TEST(TopologyTest, ADescriptionWithoutANodeIsRefused) {
   const auto topology = topology_from_xml(k_xml_without_numa);
   ASSERT_FALSE(topology);
