@@ -150,7 +150,7 @@ void BufferPool::map_resident(const Options& options) {
   resident_bytes_ = resident_bytes_ / (fits_huge_pages ? k_huge_bytes : k_granule_bytes) *
                     (fits_huge_pages ? k_huge_bytes : k_granule_bytes);
   stats_.huge_errno = options.try_huge_pages ? EINVAL : ECANCELED;
-  const bool huge = options.try_huge_pages && fits_huge_pages && map_explicit_huge_pages();
+  const bool huge = options.try_huge_pages && fits_huge_pages && map_explicit_huge_pages(options.numa_node);
   const std::size_t plain = huge ? resident_bytes_ : 0;
   if (stats_.budget_bytes > plain && options.try_huge_pages && transparent_huge_pages_enabled() &&
       ::madvise(base_ + plain, stats_.budget_bytes - plain, MADV_HUGEPAGE) == 0 && !huge) {
@@ -160,10 +160,12 @@ void BufferPool::map_resident(const Options& options) {
   stats_.numa_bind_errno = prefer_node(base_, stats_.budget_bytes, options.numa_node);
 }
 
-bool BufferPool::map_explicit_huge_pages() {
+bool BufferPool::map_explicit_huge_pages(int numa_node) {
   constexpr int k_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   void* got = ::mmap(base_, resident_bytes_, PROT_READ | PROT_WRITE, k_flags | MAP_HUGETLB | k_huge_2m_flag, -1, 0);
   if (got != MAP_FAILED) {
+    // What is populated stays where it is: the node comes first. Whether it could be had is told by map_resident().
+    if (numa_node >= 0) prefer_node(base_, resident_bytes_, numa_node);
     // A cgroup's limit shows only at the first touch, as SIGBUS; populating (Linux 5.14) makes it an error code.
     if (::madvise(base_, resident_bytes_, MADV_POPULATE_WRITE) == 0) {
       stats_.huge_errno = 0;

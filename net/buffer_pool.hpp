@@ -98,7 +98,7 @@ class BufferPool {
   friend class Lease;
   void give_back(std::byte* data, std::size_t bytes, Use use);
   void map_resident(const Options& options);
-  bool map_explicit_huge_pages();
+  bool map_explicit_huge_pages(int numa_node);
   std::size_t find_free_run(std::size_t granules) const;
   bool all_free(std::size_t first, std::size_t granules) const;
   void mark(std::size_t first, std::size_t granules, bool free);

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace histod::test {
@@ -245,6 +247,22 @@ TEST(BufferPool, BindsToANodeOrSaysWhyNot) {
   std::memset(lease.data(), 1, lease.size());
   BufferPool absurd({.budget_bytes = 4 << 20, .resident_bytes = 2 << 20, .numa_node = 100'000});
   EXPECT_EQ(absurd.stats().numa_bind_errno, EINVAL);
+}
+
+/// As the kernel tells it: each part of the range has its policy, whichever pages it is made of.
+TEST(BufferPool, PrefersItsNodeFromEndToEnd) {
+  for (const bool huge : {false, true}) {
+    BufferPool pool({.budget_bytes = 16 << 20, .resident_bytes = 4 << 20, .numa_node = 0, .try_huge_pages = huge});
+    if (pool.stats().numa_bind_errno != 0) GTEST_SKIP() << "the kernel binds no memory here";
+    for (std::size_t at = 0; at < 16 << 20; at += 1 << 20) {
+      int mode = -1;
+      unsigned long nodes[16] = {};
+      ASSERT_EQ(::syscall(SYS_get_mempolicy, &mode, nodes, 8 * sizeof nodes, pool.resident().data() + at, MPOL_F_ADDR),
+                0);
+      EXPECT_EQ(mode, MPOL_PREFERRED) << at;
+      EXPECT_EQ(nodes[0], 1u) << at;
+    }
+  }
 }
 
 std::size_t pages_in_memory(const std::byte* at, std::size_t bytes) {
