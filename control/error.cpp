@@ -37,8 +37,6 @@ const char* text_of(Errc error) {
       return "the record was written for a later release";
     case Errc::bad_record:
       return "not a valid record";
-    case Errc::bad_credentials:
-      return "the credential file cannot be used";
     case Errc::unexpected:
       return "an answer that the protocol does not have here";
   }

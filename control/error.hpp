@@ -21,7 +21,6 @@ enum class Errc {
   unavailable,                 ///< the servers cannot be resolved, or the client library cannot start
   newer_format,                ///< a record that only later releases understand
   bad_record,                  ///< a record that is none
-  bad_credentials,             ///< the credential file cannot be used
   unexpected,                  ///< an answer that the protocol does not have in this place
 };
 

@@ -35,8 +35,9 @@ class IncludeGraph(unittest.TestCase):
 
     def test_link_lines(self):
         files = {"net/CMakeLists.txt": "# histod_compute is not ours\ntarget_link_libraries(histod_net PUBLIC histod_compute)\n",
+                 "control/CMakeLists.txt": "target_link_libraries(histod_control PUBLIC histod_net)\n",
                  "daemon/CMakeLists.txt": "target_link_libraries(histod_daemon histod_net histod_compute)\n"}
-        self.assertEqual(found(rules.link_lines, files), [("net/CMakeLists.txt", 2)])
+        self.assertEqual(found(rules.link_lines, files), [("control/CMakeLists.txt", 1), ("net/CMakeLists.txt", 2)])
 
 
 class Homes(unittest.TestCase):
@@ -49,6 +50,10 @@ class Homes(unittest.TestCase):
         line = "#include <opencv2/imgcodecs.hpp>\n"
         files = {path: line for path in ("compute/a.cpp", "tests/a.cpp", "tools/histobench/a.cpp", "tools/histoctl/a.cpp")}
         self.assertEqual(found(rules.foreign_headers, files), [("compute/a.cpp", 1), ("tools/histoctl/a.cpp", 1)])
+
+    def test_zookeeper_has_one_home(self):
+        files = {path: "#include <zookeeper/zookeeper.h>\n" for path in ("control/zk_store.cpp", "control/session.cpp", "daemon/a.cpp")}
+        self.assertEqual(found(rules.foreign_headers, files), [("control/session.cpp", 1), ("daemon/a.cpp", 1)])
 
     def test_siblings_own_no_process(self):
         text = "std::jthread a;\nint n = std::thread::hardware_concurrency();\nstd::cerr << 1;\nsnprintf(b);\nprintf(b);\nstd::abort();\nexit(1);\nx.exit(1);\n"

@@ -129,6 +129,8 @@ def foreign_headers(tree):
     shipped = [file for file in tree.of(*CPP) if not file.path.startswith(("tests/", "tools/histobench/"))]
     yield from _grep(shipped, r"<opencv2/(?:imgcodecs|highgui|opencv)|\bcv::im(?:read|write|decode|encode)\b",
                      "imgcodecs is for tests and histobench only: use compute/codec", code=False)
+    beside = [file for file in tree.of(*CPP) if file.top == "control" and file.path != "control/zk_store.cpp"]
+    yield from _grep(beside, r"^\s*#\s*include\s+<zookeeper/", "only control/zk_store.cpp knows the C client: use Store", code=False)
 
 
 def process_ownership(tree):

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/credential.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+namespace histod::control {
+
+namespace {
+
+constexpr std::size_t k_password_chars_min = 16;
+constexpr std::size_t k_bytes_max = 1024;
+
+}  // namespace
+
+std::expected<Credential, std::string> parse_credential(std::string_view text) {
+  if (text.size() > k_bytes_max) return std::unexpected(fmt::format("it is larger than {} bytes", k_bytes_max));
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  if (text.find('\n') != text.npos) return std::unexpected("it must be one line, user:password");
+  if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
+    return std::unexpected("it must be visible ASCII without blanks");
+  }
+  const std::size_t colon = text.find(':');
+  if (colon == text.npos || colon == 0) return std::unexpected("it must be user:password");
+  const std::size_t chars = text.size() - colon - 1;
+  if (chars < k_password_chars_min) {
+    return std::unexpected(
+        fmt::format("the password has {} characters, but must have {} at least", chars, k_password_chars_min));
+  }
+  return Credential{std::string(text)};
+}
+
+std::expected<Credential, std::string> read_credential(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) {
+    return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
+  }
+  if (!S_ISREG(status.st_mode)) return std::unexpected(path + ": it is no file");
+  if ((status.st_mode & S_IRWXO) != 0) {
+    return std::unexpected(fmt::format("{}: others may use it (mode {:o}): chmod o= it", path, status.st_mode & 0777));
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::unexpected(path + ": it cannot be read");
+  std::string text(k_bytes_max + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  auto credential = parse_credential(text);
+  if (!credential) return std::unexpected(path + ": " + credential.error());
+  return credential;
+}
+
+}  // namespace histod::control
