@@ -8,6 +8,8 @@
 
 #include <fmt/core.h>
 
+#include "control/any_reply.hpp"
+
 namespace histod::control {
 
 namespace {
@@ -26,8 +28,8 @@ class MemoryStore final : public Store {
   }
   ~MemoryStore() override {
     server_.close(session_);
-    for (auto& [number, answer] : pending_) {
-      server_.executor_.post([answer = std::move(answer)]() mutable { answer(false); });
+    for (auto& [number, reply] : pending_) {
+      server_.executor_.post([reply = std::move(reply)]() mutable { fail(reply, Errc::session_lost); });
     }
   }
   MemoryStore(const MemoryStore&) = delete;
@@ -55,8 +57,6 @@ class MemoryStore final : public Store {
   }
 
  private:
-  using Answer = std::move_only_function<void(bool in_time)>;
-
   MemoryServer::Caller caller() const { return {session_, client_.identity}; }
 
   template <class T, class F>
@@ -67,19 +67,13 @@ class MemoryStore final : public Store {
   void leave(MemoryServer::Watchers& watchers, std::string path, Watch watch) {
     if (watch) watchers.emplace(std::move(path), MemoryServer::Watcher{session_, lifetime_.guard(std::move(watch))});
   }
-  static std::error_code lost(const std::error_code*) { return Errc::session_lost; }
-  static MultiError lost(const MultiError*) { return {Errc::session_lost, 0}; }
-
-  template <class T, class E, class R>
-  void answer(std::expected<T, E> result, R reply) {
+  template <class R, class Answer>
+  void answer(Answer result, R reply) {
     const std::uint64_t number = ++asked_;
-    pending_[number] = [result = std::move(result), reply = std::move(reply)](bool in_time) mutable {
-      if (!in_time) result = std::unexpected(lost(static_cast<const E*>(nullptr)));
-      reply(std::move(result));
-    };
-    server_.executor_.post(lifetime_.guard([this, number] {
+    pending_.emplace(number, std::move(reply));
+    server_.executor_.post(lifetime_.guard([this, number, result = std::move(result)]() mutable {
       auto found = pending_.extract(number);
-      found.mapped()(true);
+      std::get<R>(found.mapped())(std::move(result));
     }));
   }
 
@@ -88,7 +82,7 @@ class MemoryStore final : public Store {
   OnStoreEvent on_event_;
   const std::int64_t session_;
   std::uint64_t asked_ = 0;
-  std::map<std::uint64_t, Answer> pending_;
+  std::map<std::uint64_t, AnyReply> pending_;
   Lifetime lifetime_;
 };
 

@@ -8,10 +8,11 @@
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <zookeeper/zookeeper.h>
+
+#include "control/any_reply.hpp"
 
 namespace histod::control {
 
@@ -116,20 +117,6 @@ struct MultiFrame {
   }
 };
 
-using AnyReply = std::variant<Reply<Stat>, Reply<Node>, Reply<std::vector<std::string>>, MultiReply>;
-
-void give_up(AnyReply& any) {
-  std::visit(
-      []<class R>(R& reply) {
-        if constexpr (std::is_same_v<R, MultiReply>) {
-          reply(std::unexpected(MultiError{Errc::session_lost, 0}));
-        } else {
-          reply(std::unexpected(make_error_code(Errc::session_lost)));
-        }
-      },
-      any);
-}
-
 class ZkStore;
 
 /// From a request to its completion the library holds a pointer to this.
@@ -164,7 +151,7 @@ class ZkStore final : public Store {
   ~ZkStore() override {
     if (handle_ != nullptr) ::zookeeper_close(handle_);  // joins the library's threads: no pointer is in use any more
     for (auto& [number, request] : tables_->requests) {
-      executor_.post([reply = std::move(request->reply)]() mutable { give_up(reply); });
+      executor_.post([reply = std::move(request->reply)]() mutable { fail(reply, Errc::session_lost); });
     }
   }
   ZkStore(const ZkStore&) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/faulty_store.hpp"
 #include "control/memory_store.hpp"
 #include "control/store.hpp"
 #include "tests/control/test_loop.hpp"
@@ -39,6 +41,24 @@ class MemoryRig final : public StoreRig {
   OpenStore opener(std::string identity, std::chrono::milliseconds timeout_ms) override {
     return server_.opener({timeout_ms, std::move(identity)});
   }
+
+ private:
+  TestLoop loop_;
+  MemoryServer server_{loop_};
+};
+
+/// The same behind a bad network.
+class FaultyRig final : public StoreRig {
+ public:
+  explicit FaultyRig(std::uint64_t seed) { faults.random.seed(seed); }
+  TestLoop& loop() override { return loop_; }
+  OpenStore opener(std::string identity, std::chrono::milliseconds timeout_ms) override {
+    return faulty_opener(loop_, server_.opener({timeout_ms, std::move(identity)}), faults);
+  }
+  /// Beside the bad network.
+  MemoryServer& server() { return server_; }
+
+  Faults faults{.delay_max_ms = std::chrono::milliseconds(20)};
 
  private:
   TestLoop loop_;
