@@ -51,6 +51,9 @@ class MemoryRig final : public StoreRig {
 class FaultyRig final : public StoreRig {
  public:
   explicit FaultyRig(std::uint64_t seed) { faults.random.seed(seed); }
+  ~FaultyRig() override { loop_.forget(); }  // abandoned sessions, while their server is there
+  FaultyRig(const FaultyRig&) = delete;
+  FaultyRig& operator=(const FaultyRig&) = delete;
   TestLoop& loop() override { return loop_; }
   OpenStore opener(std::string identity, std::chrono::milliseconds timeout_ms) override {
     return faulty_opener(loop_, server_.opener({timeout_ms, std::move(identity)}), faults);

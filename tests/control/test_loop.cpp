@@ -55,6 +55,13 @@ bool TestLoop::drive(const std::function<bool()>& done, Clock::duration at_most)
   return true;
 }
 
+void TestLoop::forget() {
+  while (!tasks_.empty() || !timers_.empty()) {
+    const auto tasks = std::exchange(tasks_, {});
+    const auto timers = std::exchange(timers_, {});
+  }
+}
+
 void TestLoop::pass(Clock::duration time) {
   const auto deadline = now() + time;
   while (step(deadline) && now() <= deadline) {

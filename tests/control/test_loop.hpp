@@ -31,6 +31,10 @@ class TestLoop final : public Executor {
   bool drive(const std::function<bool()>& done, Clock::duration at_most = std::chrono::seconds(30));
   /// Runs all that is due in this time.
   void pass(Clock::duration time);
+  /// Simulated time goes on and nothing runs: what SIGSTOP does to a process.
+  void freeze(Clock::duration time) { simulated_now_ += time; }
+  /// Drops whatever is left to do, and what that owns, which may post more.
+  void forget();
 
  private:
   bool step(Clock::time_point deadline);
