@@ -161,7 +161,7 @@ Watch FaultyStore::passed(Watch watch) {
   return lifetime_.guard([this, watch = std::move(watch)](const WatchEvent& event) mutable {
     const std::uint64_t number = ++numbers_;
     fired_[number] = [watch = std::move(watch), event]() mutable { watch(event); };
-    if (up_) receive([this, number] { deliver_watch(number); });
+    if (!cut_off_) receive([this, number] { deliver_watch(number); });  // else reconnect() does it
   });
 }
 

@@ -10,6 +10,7 @@ namespace histod::control {
 namespace {
 
 constexpr int k_beats = 6;  // heartbeats sent in the time of a timeout
+constexpr std::chrono::milliseconds k_retry_ms{50};
 
 /// Between sessions.
 class NoStore final : public Store {
@@ -59,6 +60,8 @@ SessionState Session::state() const {
   // The client library gives a silent connection up after two thirds of the timeout; so do we, should it not.
   return now >= lease_end_ - timeout_ / 3 ? SessionState::suspended : state_;
 }
+
+void Session::later(Executor::Task task) { executor_.after(k_retry_ms, guard(std::move(task))); }
 
 void Session::open() {
   auto store = open_(lifetime_.guard([this](const StoreEvent& event) { hear(event); }));

@@ -54,6 +54,13 @@ class Session {
   /// Why there is no session: unavailable or auth_failed; or nothing, when the servers only do not answer.
   std::error_code trouble() const { return trouble_; }
   Counts counts() const { return counts_; }
+  /// A callback that does nothing once the session object is gone.
+  template <class F>
+  auto guard(F callback) const {
+    return object_.guard(std::move(callback));
+  }
+  /// Runs it in a little while: to try again what got no answer.
+  void later(Executor::Task task);
 
  private:
   void open();
@@ -78,6 +85,7 @@ class Session {
   Counts counts_;
   std::unique_ptr<Store> store_;
   Lifetime lifetime_;  ///< of callbacks that belong to the present session
+  Lifetime object_;
 };
 
 }  // namespace histod::control

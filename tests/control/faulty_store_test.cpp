@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 
 namespace histod::control::tests {
@@ -17,6 +18,10 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 
 INSTANTIATE_TEST_SUITE_P(Faulty, StoreSuite,
+                         testing::Values(RigKind{"late1", [] { return std::make_unique<FaultyRig>(1); }},
+                                         RigKind{"late2", [] { return std::make_unique<FaultyRig>(2); }}),
+                         kind_name);
+INSTANTIATE_TEST_SUITE_P(Faulty, FleetSuite,
                          testing::Values(RigKind{"late1", [] { return std::make_unique<FaultyRig>(1); }},
                                          RigKind{"late2", [] { return std::make_unique<FaultyRig>(2); }}),
                          kind_name);

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 
 namespace histod::control::tests {
 
 INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite,
+                         testing::Values(RigKind{"memory", [] { return std::make_unique<MemoryRig>(); }}), kind_name);
+INSTANTIATE_TEST_SUITE_P(Memory, FleetSuite,
                          testing::Values(RigKind{"memory", [] { return std::make_unique<MemoryRig>(); }}), kind_name);
 
 TEST(MemoryStore, TellsItsSessionAndTimeout) {

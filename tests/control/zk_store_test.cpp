@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 #include "tests/control/zookeeper_servers.hpp"
 
@@ -18,6 +19,9 @@ namespace histod::control::tests {
 using std::chrono::milliseconds;
 
 INSTANTIATE_TEST_SUITE_P(ZooKeeper, StoreSuite,
+                         testing::Values(RigKind{"zookeeper", [] { return std::make_unique<ZooKeeperRig>(); }}),
+                         kind_name);
+INSTANTIATE_TEST_SUITE_P(ZooKeeper, FleetSuite,
                          testing::Values(RigKind{"zookeeper", [] { return std::make_unique<ZooKeeperRig>(); }}),
                          kind_name);
 
