@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/control/catalog_suite.hpp"
 #include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 
@@ -22,6 +23,10 @@ INSTANTIATE_TEST_SUITE_P(Faulty, StoreSuite,
                                          RigKind{"late2", [] { return std::make_unique<FaultyRig>(2); }}),
                          kind_name);
 INSTANTIATE_TEST_SUITE_P(Faulty, FleetSuite,
+                         testing::Values(RigKind{"late1", [] { return std::make_unique<FaultyRig>(1); }},
+                                         RigKind{"late2", [] { return std::make_unique<FaultyRig>(2); }}),
+                         kind_name);
+INSTANTIATE_TEST_SUITE_P(Faulty, CatalogSuite,
                          testing::Values(RigKind{"late1", [] { return std::make_unique<FaultyRig>(1); }},
                                          RigKind{"late2", [] { return std::make_unique<FaultyRig>(2); }}),
                          kind_name);

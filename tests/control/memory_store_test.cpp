@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/control/catalog_suite.hpp"
 #include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 
@@ -11,6 +12,8 @@ namespace histod::control::tests {
 INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite,
                          testing::Values(RigKind{"memory", [] { return std::make_unique<MemoryRig>(); }}), kind_name);
 INSTANTIATE_TEST_SUITE_P(Memory, FleetSuite,
+                         testing::Values(RigKind{"memory", [] { return std::make_unique<MemoryRig>(); }}), kind_name);
+INSTANTIATE_TEST_SUITE_P(Memory, CatalogSuite,
                          testing::Values(RigKind{"memory", [] { return std::make_unique<MemoryRig>(); }}), kind_name);
 
 TEST(MemoryStore, TellsItsSessionAndTimeout) {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/control/catalog_suite.hpp"
 #include "tests/control/fleet_suite.hpp"
 #include "tests/control/store_suite.hpp"
 #include "tests/control/zookeeper_servers.hpp"
@@ -22,6 +23,9 @@ INSTANTIATE_TEST_SUITE_P(ZooKeeper, StoreSuite,
                          testing::Values(RigKind{"zookeeper", [] { return std::make_unique<ZooKeeperRig>(); }}),
                          kind_name);
 INSTANTIATE_TEST_SUITE_P(ZooKeeper, FleetSuite,
+                         testing::Values(RigKind{"zookeeper", [] { return std::make_unique<ZooKeeperRig>(); }}),
+                         kind_name);
+INSTANTIATE_TEST_SUITE_P(ZooKeeper, CatalogSuite,
                          testing::Values(RigKind{"zookeeper", [] { return std::make_unique<ZooKeeperRig>(); }}),
                          kind_name);
 
