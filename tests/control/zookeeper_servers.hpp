@@ -23,7 +23,7 @@ class ZooKeeperServers {
   const std::string& address() const { return address_; }  ///< "host:port,host:port"
   std::string address(std::size_t index) const;
   const std::string& why() const { return why_; }
-  /// kill, start, freeze or thaw. False when that failed.
+  /// kill, start, spawn, freeze or thaw. False when that failed.
   bool tell(const std::string& word, std::size_t index);
 
   /// The one server that most tests of this process share.

@@ -5,7 +5,7 @@
     zookeeper_servers.py COUNT
 
 prints one line of JSON when all of them serve, {"servers": "127.1.2.3:12181,..."}, then obeys lines on standard input, each
-answered by `ok` or `error WHY`: `kill N` (SIGKILL), `start N`, `freeze N` (SIGSTOP), `thaw N`. At the end of its input it
+answered by `ok` or `error WHY`: `kill N` (SIGKILL), `start N`, `spawn N` (the same without waiting), `freeze N` (SIGSTOP), `thaw N`. At the end of its input it
 stops all servers and removes the folder, so that nothing is left however the test ended.
 """
 import json
@@ -78,9 +78,10 @@ class Servers:
         self.processes[index].wait()
 
     def obey(self, word, index):
-        if word == "start":
+        if word in ("start", "spawn"):
             self.spawn(index)
-            self.wait([index])
+            if word == "start":
+                self.wait([index])
         elif word == "kill":
             self.kill(index)
         elif word in ("freeze", "thaw"):
