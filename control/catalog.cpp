@@ -40,9 +40,9 @@ void Catalog::publish(const std::string& path, json::object entry, std::vector<j
                       Reply<void> reply) {
   // Not `token`, which a later update would write over: that must not make the publication look like somebody else's.
   Commit what = signed_commit(entry, "published");
-  what.ops.push_back(Create{path, format_.write(std::move(entry))});
+  what.ops.emplace_back(Create{path, format_.write(std::move(entry))});
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    what.ops.push_back(Create{Paths::shard(path, i), format_.write(std::move(shards[i]))});
+    what.ops.emplace_back(Create{Paths::shard(path, i), format_.write(std::move(shards[i]))});
   }
   commit(session_, std::move(what), plain(std::move(reply)));
 }
@@ -62,7 +62,7 @@ void Catalog::update(const Entry& entry, const Fence& fence, CommitReply reply) 
   Commit what = signed_commit(fields, "token");
   if (fence) what.ops.push_back(fence->fence());
   what.witness = what.ops.size();
-  what.ops.push_back(Set{entry.path, format_.write(std::move(fields)), entry.version});
+  what.ops.emplace_back(Set{entry.path, format_.write(std::move(fields)), entry.version});
   commit(session_, std::move(what), std::move(reply));
 }
 
@@ -82,7 +82,7 @@ void Catalog::shards(const std::string& path, Reply<std::vector<Shard>> reply) {
   }));
 }
 
-void Catalog::scan_next(std::shared_ptr<Scan> scan) {
+void Catalog::scan_next(const std::shared_ptr<Scan>& scan) {
   if (scan->found.size() == scan->names.size()) return scan->reply(std::move(scan->found));
   const std::string path = scan->path + "/" + scan->names[scan->found.size()];
   session_.store().get(path, session_.guard([this, scan, path](const Result<Node>& node) {
@@ -103,8 +103,8 @@ void Catalog::claim(const Shard& shard, Reply<Claim> reply) {
   fields["worker"] = worker_;
   fields["attempts"] = number_of(fields, "attempts") + 1;
   Commit what = signed_commit(fields, "token");
-  what.ops.push_back(Create{Paths::claim(shard.path), format_.write({{"worker", worker_}}), CreateMode::ephemeral});
-  what.ops.push_back(Set{shard.path, format_.write(fields), shard.version});
+  what.ops.emplace_back(Create{Paths::claim(shard.path), format_.write({{"worker", worker_}}), CreateMode::ephemeral});
+  what.ops.emplace_back(Set{shard.path, format_.write(fields), shard.version});
   what.witness = 1;
   auto claimed = [path = shard.path, fields,
                   reply = std::move(reply)](const std::expected<std::int32_t, MultiError>& done) mutable {
@@ -130,8 +130,8 @@ void Catalog::release(const Claim& claim, Reply<void> reply) {
 /// The shard first: its version tells whose claim is removed.
 void Catalog::end_claim(const Claim& claim, json::object fields, Reply<void> reply) {
   Commit what = signed_commit(fields, "token");
-  what.ops.push_back(Set{claim.shard, format_.write(std::move(fields)), claim.version});
-  what.ops.push_back(Remove{Paths::claim(claim.shard)});
+  what.ops.emplace_back(Set{claim.shard, format_.write(std::move(fields)), claim.version});
+  what.ops.emplace_back(Remove{Paths::claim(claim.shard)});
   commit(session_, std::move(what), plain(std::move(reply)));
 }
 
@@ -160,10 +160,10 @@ void Catalog::remove_all(const Entry& entry, const std::vector<Shard>& shards, c
   std::vector<Op> ops;
   if (fence) ops.push_back(fence->fence());
   for (const Shard& shard : shards) {
-    if (shard.claimed) ops.push_back(Remove{Paths::claim(shard.path)});
-    ops.push_back(Remove{shard.path, shard.version});
+    if (shard.claimed) ops.emplace_back(Remove{Paths::claim(shard.path)});
+    ops.emplace_back(Remove{shard.path, shard.version});
   }
-  ops.push_back(Remove{entry.path, entry.version});
+  ops.emplace_back(Remove{entry.path, entry.version});
   session_.store().multi(std::move(ops), session_.guard([reply = std::move(reply)](const auto& done) mutable {
     if (!done) return reply(std::unexpected(done.error().error));
     reply({});

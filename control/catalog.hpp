@@ -77,7 +77,7 @@ class Catalog {
 
  private:
   struct Scan;
-  void scan_next(std::shared_ptr<Scan> scan);
+  void scan_next(const std::shared_ptr<Scan>& scan);
   void end_claim(const Claim& claim, boost::json::object fields, Reply<void> reply);
   void remove_all(const Entry& entry, const std::vector<Shard>& shards, const Fence& fence, Reply<void> reply);
   /// The record with a new token, and the question whether some data is that very record.

@@ -23,12 +23,12 @@ std::expected<Credential, std::string> parse_credential(std::string_view text) {
   if (text.size() > k_bytes_max) return std::unexpected(fmt::format("it is larger than {} bytes", k_bytes_max));
   if (text.ends_with('\n')) text.remove_suffix(1);
   if (text.ends_with('\r')) text.remove_suffix(1);
-  if (text.find('\n') != text.npos) return std::unexpected("it must be one line, user:password");
+  if (text.find('\n') != std::string_view::npos) return std::unexpected("it must be one line, user:password");
   if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
     return std::unexpected("it must be visible ASCII without blanks");
   }
   const std::size_t colon = text.find(':');
-  if (colon == text.npos || colon == 0) return std::unexpected("it must be user:password");
+  if (colon == std::string_view::npos || colon == 0) return std::unexpected("it must be user:password");
   const std::size_t chars = text.size() - colon - 1;
   if (chars < k_password_chars_min) {
     return std::unexpected(

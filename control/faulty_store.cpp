@@ -188,9 +188,8 @@ void FaultyStore::drop() {
       ++faults_.expired;
       on_the_way_.clear();
       inner_.reset();
-      auto expired = session_;
-      expired.kind = StoreEvent::Kind::expired;
-      carry(last_received_, [this, expired] { tell(expired); });
+      session_.kind = StoreEvent::Kind::expired;
+      carry(last_received_, [this] { tell(session_); });
     }));
   } else {
     executor_.after(drawn(timeout * 9 / 10), lifetime_.guard([this] { reconnect(); }));

@@ -21,7 +21,7 @@ struct Layout {
   Reply<void> reply;
 };
 
-void make_next(std::shared_ptr<Layout> layout) {
+void make_next(const std::shared_ptr<Layout>& layout) {
   if (layout->paths.empty()) return layout->reply({});
   Session& session = layout->session;
   session.store().create(layout->paths.back(), RecordFormat().write({}), CreateMode::persistent,

@@ -168,7 +168,7 @@ class Trial {
 
 TEST(CatalogFaults, NothingAcknowledgedIsLostAndNothingIsFinishedTwice) {
   std::uint64_t published = 0, finished = 0, refused = 0, late = 0, unanswered = 0;
-  for (std::uint64_t seed = 1; seed <= 60 && !testing::Test::HasFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= 25 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Trial trial(seed);
     trial.trouble();
@@ -181,11 +181,11 @@ TEST(CatalogFaults, NothingAcknowledgedIsLostAndNothingIsFinishedTwice) {
     late += trial.rig().faults.late_writes;
   }
   // That the trouble was one.
-  EXPECT_GT(published, 1'000u);
-  EXPECT_GT(finished, 3'000u);
-  EXPECT_GT(refused, 50u);
-  EXPECT_GT(unanswered, 10u);  // done, though who did it never heard so
-  EXPECT_GT(late, 100u);
+  EXPECT_GT(published, 400u);
+  EXPECT_GT(finished, 1'200u);
+  EXPECT_GT(refused, 20u);
+  EXPECT_GT(unanswered, 5u);  // done, though who did it never heard so
+  EXPECT_GT(late, 50u);
 }
 
 }  // namespace histod::control::tests

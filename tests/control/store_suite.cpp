@@ -90,7 +90,7 @@ TEST_P(StoreSuite, RequestsInNumbersFitOneMulti) {
   Client client(rig());
   ASSERT_TRUE(client.create(root_));
   std::vector<Op> ops;
-  for (int i = 0; i < 5'000; ++i) ops.push_back(Create{at("/" + std::to_string(i)), "data"});
+  for (int i = 0; i < 5'000; ++i) ops.emplace_back(Create{at("/" + std::to_string(i)), "data"});
   ASSERT_TRUE(client.multi(std::move(ops)));
   EXPECT_EQ(client.exists(root_)->num_children, 5'000);
 }
