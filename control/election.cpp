@@ -120,7 +120,7 @@ void Election::take(const std::string& candidate) {
                        answered([this, candidate](const Node& node) { bump(candidate, node.stat.version); }));
 }
 
-/// The candidate's existence is checked in the same multi: whose session has ended cannot begin an epoch.
+/// The candidate is checked in the same multi: who is in line no more, removed by an operator say, begins no epoch.
 void Election::bump(const std::string& candidate, std::int32_t version) {
   const std::string token = make_token(session_.executor());
   const auto ours = [format = format_, token](const std::string& data) {

@@ -20,7 +20,7 @@ namespace histod::control::tests {
 
 /// What one daemon will have of control/.
 struct FleetNode {
-  FleetNode(StoreRig& rig, const Paths& paths, Member self, std::chrono::milliseconds timeout_ms)
+  FleetNode(StoreRig& rig, const Paths& paths, const Member& self, std::chrono::milliseconds timeout_ms)
       : session(rig.loop(), rig.opener("histod:0123456789abcdef", timeout_ms)),
         membership(session, paths, RecordFormat(), self),
         election(session, paths, RecordFormat(), self.name),

@@ -34,14 +34,17 @@ TEST(ZkStore, ServersAreThere) {
 }
 
 TEST(ZkStore, NamesThatDoNotResolveAreUnavailable) {
+  testing::internal::CaptureStderr();
   TestLoop loop(TestLoop::Time::real);
   const auto store = zookeeper_opener(loop, {"no.such.host.invalid:2181", milliseconds(1000), {}})([](const auto&) {});
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error(), Errc::unavailable);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(ZkStore, ServersThatDoNotAnswerGiveConnectionLossOrNothing) {
   TestLoop loop(TestLoop::Time::real);
+  testing::internal::CaptureStderr();
   int events = 0, answers = 0;
   auto store = zookeeper_opener(loop, {"127.0.0.1:1", milliseconds(1000), {}})([&](const auto&) { ++events; });
   ASSERT_TRUE(store);
@@ -54,6 +57,7 @@ TEST(ZkStore, ServersThatDoNotAnswerGiveConnectionLossOrNothing) {
   store->reset();
   EXPECT_TRUE(loop.drive([&] { return answers == 1; }));
   EXPECT_EQ(events, 0);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");  // the library's own log is not ours
 }
 
 TEST(ZkStore, TellsTheTimeoutThatTheServerGrants) {
