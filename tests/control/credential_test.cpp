@@ -33,8 +33,7 @@ TEST(Credential, RefusalsNameTheFaultAndNothingOfTheSecret) {
   EXPECT_FALSE(parse_credential("histod:" + std::string(2000, 'x')));
 }
 
-class CredentialFile : public testing::Test {
- protected:
+struct CredentialFile : testing::Test {
   CredentialFile() { std::ofstream(path_) << "histod:0123456789abcdef\n"; }
   ~CredentialFile() override { fs::remove(path_); }
   fs::path path_ = fs::path(testing::TempDir()) / ("histod-credential-" + std::to_string(::getpid()));

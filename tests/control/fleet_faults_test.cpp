@@ -18,7 +18,6 @@
 namespace histod::control::tests {
 
 using std::chrono::milliseconds;
-using testing::SizeIs;
 
 namespace {
 

@@ -15,7 +15,6 @@
 namespace histod::control::tests {
 
 using std::chrono::milliseconds;
-using testing::ElementsAre;
 using testing::SizeIs;
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FleetSuite);

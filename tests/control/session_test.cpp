@@ -147,8 +147,8 @@ TEST(Session, ServersThatCannotBeResolvedAreTriedAgain) {
 struct Puppet final : Store {
   using Store::children, Store::exists, Store::get;
   void exists(std::string, Reply<Stat> reply, Watch) override {
-    if (answers) executor->post([reply = std::move(reply)]() mutable { reply(Stat{}); });
-    if (!answers) kept.push_back(std::move(reply));
+    if (!answers) return kept.push_back(std::move(reply));
+    executor->post([reply = std::move(reply)]() mutable { reply(Stat{}); });
   }
   void get(std::string, Reply<Node>, Watch) override {}
   void children(std::string, Reply<std::vector<std::string>>, Watch) override {}

@@ -2,6 +2,7 @@
 #include "tests/control/tcp_proxy.hpp"
 
 #include <cstddef>
+#include <cstdlib>
 #include <sstream>
 
 #include <arpa/inet.h>
@@ -27,8 +28,8 @@ int listen_on_loopback(std::uint16_t& port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = address_of("127.0.0.1", 0);
   socklen_t bytes = sizeof address;
-  ::bind(fd, reinterpret_cast<const sockaddr*>(&address), bytes);
-  ::listen(fd, 16);
+  const bool listens = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), bytes) == 0 && ::listen(fd, 16) == 0;
+  if (!listens) std::abort();  // loopback is full
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &bytes);
   port = ntohs(address.sin_port);
   return fd;

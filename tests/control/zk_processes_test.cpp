@@ -66,7 +66,7 @@ class NodeProcess {
   std::string await(const std::string& begin) {
     for (;;) {
       const std::size_t end = text_.find('\n');
-      if (end != text_.npos) {
+      if (end != std::string::npos) {
         const std::string line = text_.substr(0, end);
         text_.erase(0, end + 1);
         if (line.starts_with(begin)) return line;
