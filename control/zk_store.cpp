@@ -158,8 +158,8 @@ class ZkStore final : public Store {
   ZkStore& operator=(const ZkStore&) = delete;
 
   std::error_code open(const ZkOptions& options) {
-    handle_ = ::zookeeper_init2(options.servers.c_str(), on_session, static_cast<int>(options.timeout_ms.count()),
-                                nullptr, this, 0, ignore);
+    handle_ = ::zookeeper_init(options.servers.c_str(), on_session, static_cast<int>(options.timeout_ms.count()),
+                               nullptr, this, 0);
     if (handle_ == nullptr) return Errc::unavailable;
     const std::string& credential = options.credential.text;
     if (credential.empty()) return {};
@@ -252,8 +252,6 @@ class ZkStore final : public Store {
     request->store->answer<Reply<T>>(request->number, Result<T>(std::move(value)), true);
   }
 
-  static void ignore(const char*) {}  // the library's own log, which would go to standard error
-
   // The library's thread.
   static void on_stat(int code, const ::Stat* stat, const void* data) {
     finish(code, data, code == ZOK ? stat_of(*stat) : Stat{});
@@ -307,6 +305,8 @@ void ZkStore::on_session(zhandle_t* handle, int type, int state, const char*, vo
 }  // namespace
 
 OpenStore zookeeper_opener(Executor& executor, ZkOptions options) {
+  // None: the library's log would go to standard error, and is made in a buffer that its threads share without a lock.
+  ::zoo_set_debug_level(ZooLogLevel{});
   return [&executor, options = std::move(options)](OnStoreEvent on_event) -> Result<std::unique_ptr<Store>> {
     auto store = std::make_unique<ZkStore>(executor, std::move(on_event), options.credential.text.empty());
     if (const auto error = store->open(options)) return std::unexpected(error);
