@@ -28,20 +28,36 @@ Election::Election(Session& session, Paths paths, RecordFormat format, std::stri
 void Election::contend(std::function<void()> changed) {
   changed_ = std::move(changed);
   contending_ = true;
+  if (std::exchange(listening_, true)) {
+    if (session_.state() == SessionState::connected) connected();
+    return;
+  }
   session_.listen(object_.guard([this](SessionState state) {
     if (state != SessionState::connected) return step_down();
-    if (contending_) connected();
+    connected();
   }));
 }
 
 void Election::withdraw() {
   contending_ = false;
   step_down();
-  for (const std::string& name : standing_) {
-    session_.store().remove(paths_.leader() + "/" + name, k_any_version, lifetime_.guard([this](const auto& removed) {
-      if (!removed && removed.error() == Errc::connection_loss) session_.later(lifetime_.guard([this] { withdraw(); }));
-    }));
-  }
+  clear();
+}
+
+/// Removes whatever stands for us, even a candidate whose making has not been answered. If that is not answered either,
+/// the connection has been lost, and connected() comes here again.
+void Election::clear() {
+  auto listed = [this](const Result<std::vector<std::string>>& names) {
+    if (!names) return;
+    for (const std::string& name : *names) {
+      if (name.starts_with(guid_ + std::string(k_infix))) drop(name);
+    }
+  };
+  session_.store().children(paths_.leader(), lifetime_.guard(std::move(listed)));
+}
+
+void Election::drop(const std::string& name) {
+  session_.store().remove(paths_.leader() + "/" + name, k_any_version, [](const auto&) {});
 }
 
 std::optional<Leadership> Election::leadership() const {
@@ -58,10 +74,10 @@ void Election::connected() {
   if (session_number_ != session_.number()) {
     session_number_ = session_.number();
     guid_ = make_token(session_.executor());
-    standing_.clear();
   }
   lifetime_.renew();
-  list();
+  if (contending_) return list();
+  clear();
 }
 
 void Election::again() {
@@ -85,17 +101,15 @@ void Election::list() {
 void Election::listed(const std::vector<std::string>& names) {
   const std::string prefix = guid_ + std::string(k_infix);
   std::string predecessor;
-  standing_.clear();
+  std::vector<std::string> standing;
   for (const std::string& name : names) {
-    if (name.starts_with(prefix)) standing_.push_back(name);
+    if (name.starts_with(prefix)) standing.push_back(name);
   }
-  if (standing_.empty()) return stand();
-  std::ranges::sort(standing_, {}, sequence_of);
-  const std::string mine = standing_.front();
+  if (standing.empty()) return stand();
+  std::ranges::sort(standing, {}, sequence_of);
+  const std::string mine = standing.front();
   // A create that had lost its answer was done after all: one candidate is enough.
-  for (std::size_t i = 1; i < standing_.size(); ++i) {
-    session_.store().remove(paths_.leader() + "/" + standing_[i], k_any_version, [](const auto&) {});
-  }
+  for (std::size_t i = 1; i < standing.size(); ++i) drop(standing[i]);
   for (const std::string& name : names) {
     if (sequence_of(name) >= sequence_of(mine)) continue;
     if (predecessor.empty() || sequence_of(name) > sequence_of(predecessor)) predecessor = name;

@@ -31,7 +31,7 @@ class Election {
 
   /// After make_layout(). `changed` is called after each change of leadership().
   void contend(std::function<void()> changed);
-  /// Takes the candidate back and contends no more: another leads soon.
+  /// Takes the candidate back and contends no more, until contend(): another leads soon.
   void withdraw();
   /// Nothing while the session is not CONNECTED by the clock, though nobody may have taken over yet. Ask before each
   /// act.
@@ -41,6 +41,8 @@ class Election {
 
  private:
   void connected();
+  void clear();
+  void drop(const std::string& name);
   void list();
   void listed(const std::vector<std::string>& names);
   void stand();
@@ -58,10 +60,9 @@ class Election {
   const RecordFormat format_;
   const std::string name_;
   std::function<void()> changed_;
-  std::string guid_;                   ///< of this session's candidate: a lost answer leaves it findable
-  std::vector<std::string> standing_;  ///< the candidate, as last listed
+  std::string guid_;  ///< of this session's candidate: a lost answer leaves it findable
   std::uint64_t session_number_ = 0;
-  bool contending_ = false;
+  bool contending_ = false, listening_ = false;
   std::optional<Leadership> leadership_;
   Lifetime lifetime_;  ///< of the present attempt's callbacks
   Lifetime object_;

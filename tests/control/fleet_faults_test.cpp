@@ -41,6 +41,7 @@ class Trial {
       rig_.loop().drive([this] { return !look(); }, milliseconds(random_() % 4'000));
       const std::size_t node = random_() % fleet_.size();
       if (random_() % 12 == 0) crash_or_start(node);
+      if (random_() % 12 == 0) withdraw_or_contend(node);
       write();
     }
   }
@@ -48,6 +49,8 @@ class Trial {
     rig_.faults.drop_permille = 0;
     for (std::size_t node : down_) fleet_.start(node);
     down_.clear();
+    EXPECT_TRUE(rig_.loop().drive([this] { return all_laid_out(); }));
+    for (const std::size_t node : withdrawn_) fleet_[node].contend();
     EXPECT_TRUE(fleet_.settle());
   }
   /// Epochs of the log, in the order in which they were written.
@@ -92,9 +95,23 @@ class Trial {
           [this](const auto& done) { ++(done ? written : refused); });
     }
   }
+  bool all_laid_out() {
+    for (std::size_t i = 0; i < fleet_.size(); ++i) {
+      if (!fleet_[i].laid_out) return false;
+    }
+    return true;
+  }
+  /// Perhaps in the middle of its candidature. Not all of them, so that somebody can lead.
+  void withdraw_or_contend(std::size_t node) {
+    if (node == 0 || down_.contains(node) || !fleet_[node].laid_out) return;
+    if (withdrawn_.erase(node) > 0) return fleet_[node].contend();
+    withdrawn_.insert(node);
+    fleet_[node].election.withdraw();
+  }
   void crash_or_start(std::size_t node) {
     if (down_.erase(node) > 0) return fleet_.start(node);
     down_.insert(node);
+    withdrawn_.erase(node);
     fleet_.stop(node);
   }
 
@@ -103,7 +120,7 @@ class Trial {
   Result<std::unique_ptr<Store>> watcher_;
   std::map<std::int32_t, const FleetNode*> holders_;
   std::map<std::size_t, Leadership> last_;
-  std::set<std::size_t> down_;
+  std::set<std::size_t> down_, withdrawn_;
   Fleet fleet_{rig_, 5};
 };
 

@@ -32,11 +32,14 @@ struct FleetNode {
       make_layout(session, paths, [this](Result<void> made) {
         EXPECT_TRUE(made) << made.error().message();
         membership.start([] {});
-        election.contend([this] { ++elections; });
+        contend();
         observer.start([] {});
       });
     });
     session.start();
+  }
+  void contend() {
+    election.contend([this] { ++elections; });
   }
   bool leads() const { return election.leadership().has_value(); }
   bool settled(const std::string& leader, std::size_t members) const {

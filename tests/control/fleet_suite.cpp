@@ -80,6 +80,23 @@ TEST_P(FleetSuite, WhoWithdrawsLeadsNoMoreButStaysAMember) {
   EXPECT_TRUE(fleet[leader].membership.registered());
 }
 
+TEST_P(FleetSuite, WhoWithdrawsInTheMiddleOfItsCandidatureStandsInNobodysWay) {
+  Fleet fleet(*rig_, 1, k_timeout);
+  ASSERT_TRUE(fleet.settle());
+  FleetNode second(*rig_, fleet.paths(), Fleet::member(1), k_timeout);
+  ASSERT_TRUE(rig_->loop().drive([&] { return second.membership.registered(); }));
+  second.election.withdraw();
+  second.contend();
+  second.election.withdraw();  // whose candidate is being made
+  FleetNode third(*rig_, fleet.paths(), Fleet::member(2), k_timeout);
+  ASSERT_TRUE(rig_->loop().drive([&] { return third.membership.members().size() == 3; }));
+  fleet.stop(0);
+  EXPECT_TRUE(rig_->loop().drive([&] { return third.leads(); }));
+  third.election.withdraw();
+  second.contend();
+  EXPECT_TRUE(rig_->loop().drive([&] { return second.leads(); }));
+}
+
 TEST_P(FleetSuite, AFormerLeadersWritesFailAtTheFence) {
   Fleet fleet(*rig_, 2, k_timeout);
   ASSERT_TRUE(fleet.settle());
