@@ -41,13 +41,12 @@ struct Connection {
   Clock::time_point due;  ///< when its request was to be sent
 };
 
-/// A generator that waits for a CPU behind what it asked for measures itself, by up to a tick of the kernel's (4 ms).
-/// Where we may, this thread goes before all others; it sleeps nearly always.
+/// Load::punctual, for this thread.
 class Punctual {
  public:
-  Punctual() {
+  explicit Punctual(bool wanted) {
     const sched_param first{.sched_priority = 1};
-    granted_ = ::sched_setscheduler(0, SCHED_FIFO, &first) == 0;
+    granted_ = wanted && ::sched_setscheduler(0, SCHED_FIFO, &first) == 0;
   }
   ~Punctual() {
     const sched_param ordinary{.sched_priority = 0};
@@ -242,7 +241,7 @@ LoadResult Generator::run_open(double per_second, double seconds) {
 LoadResult closed_loop(const Load& load, double seconds) { return Generator(load).run_closed(seconds); }
 
 LoadResult open_loop(const Load& load, double per_second, double seconds) {
-  const Punctual punctual;
+  const Punctual punctual(load.punctual);
   return Generator(load).run_open(per_second, seconds);
 }
 
