@@ -106,7 +106,8 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options) 
   }
 }
 
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown) {
   if (auto fits = check_encodable(image.info, image.pages, options.format); !fits)
     return std::unexpected(std::move(fits.error()));
   if (options.quality && (*options.quality < 1 || *options.quality > 100))
@@ -114,9 +115,9 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
                 100);
   switch (options.format) {
     case FileFormat::png:
-      return png::encode(image, options, out, arena);
+      return png::encode(image, options, out, arena, grown);
     case FileFormat::jpeg:
-      return jpeg::encode(image, options, out, arena);
+      return jpeg::encode(image, options, out, arena, grown);
     case FileFormat::tiff:
       return tiff::encode(image, out, arena);
     default:

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -111,8 +112,15 @@ Result<void> check_encodable(const FileInfo& info, std::span<const ImageView> pa
 /// An upper bound of the encoded size, metadata included.
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);
 
+/// Told now and then while a file is made: how many of its first bytes are as they will stay. The number grows from
+/// call to call; the calls come from the arena's threads, one after the other, and the last of them before the whole
+/// file.
+using Grown = std::function<void(std::size_t bytes)>;
+
 /// Writes the file into `out` and returns its length. Same format as the input: all metadata are kept (stale statistics
-/// dropped); another format: ICC profile, EXIF, XMP and resolution where it can hold them.
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena);
+/// dropped); another format: ICC profile, EXIF, XMP and resolution where it can hold them. `grown`, where there is one,
+/// is told of PNG and JPEG files that are made in several bands; the others are not as they stay before they are whole.
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown = {});
 
 }  // namespace histod::compute::codec

@@ -105,7 +105,8 @@ Result<FileInfo> probe_beginning(Bytes beginning, std::uint64_t file_bytes, cons
 Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView> pages, const Limits& limits,
                     Arena& arena);
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena);
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown);
 Metadata metadata(Bytes file);
 }  // namespace png
 
@@ -113,7 +114,8 @@ namespace jpeg {
 Result<FileInfo> probe(Bytes file, const Limits& limits, const DecodeOptions& options);
 Result<void> decode(Image& image, const Limits& limits, Arena& arena);
 std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options);
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena);
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown);
 Metadata metadata(Bytes file);
 }  // namespace jpeg
 

@@ -51,15 +51,17 @@ std::size_t put_marker(std::span<std::byte> out, std::size_t at, unsigned marker
   return at + 2;
 }
 
-std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts, std::size_t intervals_each) {
-  auto at = static_cast<std::size_t>(parts[0].data() + parts[0].size() - out.data());
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    assert(parts[i].data() >= out.data() + at + 2);
-    at = put_marker(out, at, 0xD0 + static_cast<unsigned>((i * intervals_each - 1) % 8));
-    std::memmove(out.data() + at, parts[i].data(), parts[i].size());
-    at += parts[i].size();
+std::size_t BandJoin::add(Bytes part) {
+  const auto lies_at = static_cast<std::size_t>(part.data() - out_.data());
+  if (added_ == 0) {
+    end_ = lies_at;
+  } else {
+    assert(lies_at >= end_ + 2);
+    end_ = put_marker(out_, end_, 0xD0 + static_cast<unsigned>((added_ * intervals_each_ - 1) % 8));
+    std::memmove(out_.data() + end_, part.data(), part.size());
   }
-  return put_marker(out, at, 0xD9);
+  ++added_;
+  return end_ += part.size();
 }
 
 }  // namespace histod::compute::codec::jpeg

@@ -35,8 +35,22 @@ std::uint64_t scan_bands_max(std::uint64_t mcus, std::size_t mcu_blocks);
 
 std::size_t put_marker(std::span<std::byte> out, std::size_t at, unsigned marker);
 
-/// `parts[i]` is the data of band i and lies in `out` behind that of band i - 1; band 0 is in its place. Moves the
-/// others up, a restart marker before each, and returns where the image ends, its end marker included.
-std::size_t join_bands(std::span<std::byte> out, std::span<const Bytes> parts, std::size_t intervals_each = 1);
+/// Puts the data of bands one behind the other, a restart marker between two.
+class BandJoin {
+ public:
+  explicit BandJoin(std::span<std::byte> out, std::size_t intervals_each = 1)
+      : out_(out), intervals_each_(intervals_each) {}
+  /// The next band's: it lies in `out` behind what was added before, the first one in its place. Moves it up. Returns
+  /// where it ends.
+  std::size_t add(Bytes part);
+  /// Returns where the image ends, its end marker included.
+  std::size_t finish() { return put_marker(out_, end_, 0xD9); }
+
+ private:
+  std::span<std::byte> out_;
+  std::size_t intervals_each_;
+  std::size_t added_ = 0;
+  std::size_t end_ = 0;
+};
 
 }  // namespace histod::compute::codec::jpeg

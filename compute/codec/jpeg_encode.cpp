@@ -5,6 +5,7 @@
 
 #include "compute/codec/jpeg_bands.hpp"
 #include "compute/codec/jpeg_size.hpp"
+#include "compute/codec/parts.hpp"
 
 namespace histod::compute::codec::jpeg {
 namespace {
@@ -165,32 +166,38 @@ std::size_t band_bytes_max(const PixelFormat& format, std::uint32_t width, std::
   return 4096 + pixel_data_bytes_max((std::uint64_t{width} + 32) * (std::uint64_t{rows} + 32) * format.colors);
 }
 
-Result<std::size_t> encode_bands(const Pixels& pixels, const Cut& cut, std::span<std::byte> out, Arena& arena) {
+Result<std::size_t> encode_bands(const Pixels& pixels, const Cut& cut, std::span<std::byte> out, Arena& arena,
+                                 const Grown& grown) {
   const ImageView& page = pixels.page;
   const std::size_t slot_bytes = band_bytes_max(page.format, page.width, cut.rows);
   const std::size_t others_bytes = slot_bytes * (cut.bands - 1);
   if (out.size() < others_bytes) return output_full(out.size());
   const std::size_t first_bytes = out.size() - others_bytes;
-  std::vector<Bytes> parts(cut.bands);
-  std::vector<Result<void>> outcomes(cut.bands);
-  arena.parallel_for(cut.bands, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::span<std::byte> slot =
-          i == 0 ? out.first(first_bytes) : out.subspan(first_bytes + (i - 1) * slot_bytes, slot_bytes);
-      const auto size = encode_band(pixels, cut, static_cast<std::uint32_t>(i) * cut.rows, slot);
-      if (size)
-        parts[i] = scan_data(slot.first(*size), page.height);
-      else
-        outcomes[i] = std::unexpected(size.error());
-    }
+  std::vector<Result<Bytes>> parts(cut.bands);
+  BandJoin join(out);
+  Result<void> joined;
+  InOrder in_file(cut.bands, [&](std::size_t i) {
+    if (!parts[i] && joined) joined = std::unexpected(std::move(parts[i].error()));
+    if (!joined) return;
+    const std::size_t end = join.add(*parts[i]);
+    if (grown) grown(end);
   });
-  for (Result<void>& outcome : outcomes)
-    if (!outcome) return std::unexpected(std::move(outcome.error()));
-  return join_bands(out, parts);
+  for_each_part(arena, cut.bands, cut.bands, [&](std::size_t, std::uint64_t i) {
+    const std::span<std::byte> slot =
+        i == 0 ? out.first(first_bytes) : out.subspan(first_bytes + (i - 1) * slot_bytes, slot_bytes);
+    const auto size = encode_band(pixels, cut, static_cast<std::uint32_t>(i) * cut.rows, slot);
+    if (size)
+      parts[i] = scan_data(slot.first(*size), page.height);
+    else
+      parts[i] = std::unexpected(size.error());
+    in_file.made(i);
+  });
+  if (!joined) return std::unexpected(std::move(joined.error()));
+  return join.finish();
 }
 
 Result<std::size_t> encode_pixels(const Image& image, const EncodeOptions& options, std::span<std::byte> out,
-                                  Arena& arena) {
+                                  Arena& arena, const Grown& grown) {
   Pixels pixels(image, options);
   LibraryState state;
   Decompressor source;
@@ -208,7 +215,7 @@ Result<std::size_t> encode_pixels(const Image& image, const EncodeOptions& optio
   });
   if (!done) return state.failure();
   if (cut.bands == 1) return encode_band(pixels, cut, 0, out);
-  return encode_bands(pixels, cut, out, arena);
+  return encode_bands(pixels, cut, out, arena, grown);
 }
 
 }  // namespace
@@ -268,8 +275,9 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions&) {
          samples / 64 * 4 + scan_bands_max(mcus, blocks) * luma_band_bytes_max(0, 0, 1);
 }
 
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
-  if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out, arena);
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown) {
+  if (!image.info.options.jpeg_luma_plane) return encode_pixels(image, options, out, arena, grown);
   if (options.quality)
     return fail(Errc::bad_option, "the luma plane of a JPEG can only be written with the quantization it has");
   return encode_luma(image, out, arena);

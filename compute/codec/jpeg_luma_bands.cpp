@@ -396,13 +396,12 @@ Result<std::size_t> encode_with(const Job& job, const Tables& tables, const Kept
   arena.parallel_for(slots.size(), 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) parts[i] = encode_band(job, codes, kept.places.bands[i], slots[i]);
   });
-  std::vector<Bytes> data;
+  BandJoin join(out, job.cut.interval_mcus == 0 ? 1 : job.cut.band_mcus / job.cut.interval_mcus);
   for (Result<Bytes>& part : parts) {
     if (!part) return std::unexpected(std::move(part.error()));
-    data.push_back(*part);
+    join.add(*part);
   }
-  const std::size_t intervals_each = job.cut.interval_mcus == 0 ? 1 : job.cut.band_mcus / job.cut.interval_mcus;
-  return join_bands(out, data, intervals_each);
+  return join.finish();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <isa-l/igzip_lib.h>
 #include <zlib.h>
 
+#include "compute/codec/parts.hpp"
 #include "compute/codec/png_chunks.hpp"
 #include "compute/codec/png_deflate.hpp"
 #include "compute/codec/png_filter.hpp"
@@ -58,7 +59,7 @@ struct Bands {
   std::size_t count;
   std::size_t raw_bytes;
   std::size_t slot_bytes;
-  std::size_t workers;          ///< each makes every workers-th band
+  std::size_t workers;          ///< at most
   std::size_t workspace_bytes;  ///< of each worker, behind the slots: what zlib needs
 };
 
@@ -117,22 +118,24 @@ Band encode_band(const ImageView& page, const FullDepthRows& rows, const Bands& 
 }
 
 /// The pixels as IDAT chunks: one for each band, and one for the checksum of them all.
-void put_pixels(const ImageView& page, const FullDepthRows& rows, const Bands& bands, Output& out, Arena& arena) {
+void put_pixels(const ImageView& page, const FullDepthRows& rows, const Bands& bands, Output& out, Arena& arena,
+                const Grown& grown) {
   const std::span<std::byte> slots = out.rest().first(bands.memory_bytes());
   const std::span<std::byte> workspaces = slots.subspan(bands.count * bands.slot_bytes);
   std::vector<Band> made(bands.count);
-  arena.parallel_for(bands.workers, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t worker = begin; worker < end; ++worker)
-      for (std::size_t i = worker; i < bands.count; i += bands.workers)
-        made[i] = encode_band(page, rows, bands, i, slots.subspan(i * bands.slot_bytes, bands.slot_bytes),
-                              workspaces.subspan(worker * bands.workspace_bytes, bands.workspace_bytes));
-  });
   uLong adler = 1;
-  for (std::size_t i = 0; i < bands.count; ++i) {
+  // A band's place ends before its slot does: those that are still being made are not touched.
+  InOrder in_file(bands.count, [&](std::size_t i) {
     std::byte* to = out.take(made[i].chunk_bytes);
     std::memmove(to, slots.data() + i * bands.slot_bytes, made[i].chunk_bytes);
     adler = adler32_combine(adler, made[i].adler, static_cast<z_off_t>(made[i].raw_bytes));
-  }
+    if (grown && bands.count > 1) grown(out.size());
+  });
+  for_each_part(arena, bands.count, bands.workers, [&](std::size_t hand, std::uint64_t i) {
+    made[i] = encode_band(page, rows, bands, i, slots.subspan(i * bands.slot_bytes, bands.slot_bytes),
+                          workspaces.subspan(hand * bands.workspace_bytes, bands.workspace_bytes));
+    in_file.made(i);
+  });
   std::array<std::byte, k_adler_bytes> checksum;
   store(std::span<std::byte>(checksum), 0, static_cast<std::uint32_t>(adler), std::endian::big);
   put_chunk(out, "IDAT", checksum);
@@ -165,7 +168,8 @@ std::size_t encoded_bytes_max(const Image& image, const EncodeOptions& options) 
   return bytes;
 }
 
-Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena) {
+Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std::span<std::byte> out, Arena& arena,
+                           const Grown& grown) {
   if (out.size() < png::encoded_bytes_max(image, options)) return output_full(out.size());
   const std::size_t main = main_page(image.info);
   const ImageView& page = image.pages[main];
@@ -174,7 +178,7 @@ Result<std::size_t> encode(const Image& image, const EncodeOptions& options, std
   Output output(out);
   put_header(page, output);
   put_chunks(output, chunks, false);
-  put_pixels(page, rows, Bands(page, options.png_small), output, arena);
+  put_pixels(page, rows, Bands(page, options.png_small), output, arena, grown);
   put_chunks(output, chunks, true);
   put_chunk(output, "IEND", {});
   assert(!output.full());

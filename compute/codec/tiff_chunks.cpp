@@ -20,15 +20,6 @@ std::size_t hands_max(std::uint64_t chunks, std::size_t hand_bytes) {
   return std::min<std::uint64_t>(chunks, std::clamp(hands, k_hands_least, k_hands_most));
 }
 
-void for_each_chunk(Arena& arena, std::uint64_t count, std::size_t hands_most,
-                    const std::function<void(std::size_t hand, std::uint64_t index)>& work) {
-  std::atomic<std::uint64_t> next = 0;
-  arena.parallel_for(std::min<std::size_t>(hands_most, arena.threads()), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t hand = begin; hand < end; ++hand)
-      for (std::uint64_t i = next++; i < count; i = next++) work(hand, i);
-  });
-}
-
 void FirstFailure::note(std::uint64_t index, Error error) {
   const std::lock_guard lock(mutex_);
   if (index >= index_) return;

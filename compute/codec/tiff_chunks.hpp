@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <limits>
 #include <mutex>
 #include <vector>
@@ -31,11 +30,6 @@ class ChunkList {
 /// Chunks that are worked on at the same time, at most, on however many threads: each hand has `hand_bytes` of memory,
 /// which must be counted before anybody knows the arena.
 std::size_t hands_max(std::uint64_t chunks, std::size_t hand_bytes);
-
-/// Calls work(hand, index) once for each index of [0, count), each hand on one thread at a time; a hand is less than
-/// `hands_most`, and than the arena's threads. Which of them gets what is left to chance.
-void for_each_chunk(Arena& arena, std::uint64_t count, std::size_t hands_most,
-                    const std::function<void(std::size_t hand, std::uint64_t index)>& work);
 
 /// Of all that fails, what comes first in the file: what one thread would have met.
 class FirstFailure {

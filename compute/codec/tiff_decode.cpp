@@ -2,6 +2,7 @@
 #include <array>
 #include <memory_resource>
 
+#include "compute/codec/parts.hpp"
 #include "compute/codec/tiff_chunks.hpp"
 #include "compute/codec/tiff_plan.hpp"
 #include "compute/codec/tiff_samples.hpp"
@@ -151,7 +152,7 @@ Result<void> decode(Bytes file, const FileInfo& info, std::span<const ImageView>
   const std::size_t hands = std::min<std::size_t>(hands_max(chunks.size(), chunk_bytes), arena.threads());
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(hands * scratch_bytes);
   FirstFailure failure;
-  for_each_chunk(arena, chunks.size(), hands, [&](std::size_t hand, std::uint64_t index) {
+  for_each_part(arena, chunks.size(), hands, [&](std::size_t hand, std::uint64_t index) {
     if (failure.is_before(index)) return;
     const auto [page, chunk] = chunks.at(index);
     auto done = decode_chunk(file, (*sources)[page], chunk, pages[page], scratch.get() + hand * scratch_bytes);

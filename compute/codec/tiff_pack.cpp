@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "compute/codec/parts.hpp"
 #include "compute/codec/tiff_samples.hpp"
 #include "compute/codec/zlib_deflate.hpp"
 
@@ -97,7 +98,7 @@ void PackedChunks::choose_deflate(std::byte* workspaces, Arena& arena) {
   searches_.assign(plan_.pages.size(), 0);
   std::vector<Look> all = looks();
   const std::size_t workspace_bytes = samples_bytes_ + zlib_bytes_;
-  for_each_chunk(arena, all.size(), std::min(hands_, all.size()), [&](std::size_t hand, std::uint64_t i) {
+  for_each_part(arena, all.size(), std::min(hands_, all.size()), [&](std::size_t hand, std::uint64_t i) {
     look(all[i], {workspaces + hand * workspace_bytes, workspace_bytes});
   });
   for (auto begin = all.begin(); begin != all.end();) {
@@ -138,7 +139,7 @@ void PackedChunks::pack(std::span<std::byte> memory, Arena& arena) {
   const std::size_t workspace_bytes = samples_bytes_ + zlib_bytes_;
   if (zlib_bytes_ != 0) choose_deflate(workspaces, arena);
   searches_.resize(plan_.pages.size());
-  for_each_chunk(arena, chunks_.size(), hands_, [&](std::size_t hand, std::uint64_t index) {
+  for_each_part(arena, chunks_.size(), hands_, [&](std::size_t hand, std::uint64_t index) {
     pack_chunk(index, {workspaces + hand * workspace_bytes, workspace_bytes});
   });
 }

@@ -49,22 +49,6 @@ TEST(TiffChunks, hands_are_as_many_as_their_memory_allows) {
   EXPECT_EQ(hands_max(1000, 1u << 20), 16u);
 }
 
-TEST(TiffChunks, each_is_worked_on_once_and_each_hand_by_one_thread) {
-  for (const unsigned threads : k_threads) {
-    for (const std::uint64_t count : {0u, 1u, 3u, 64u, 1000u}) {
-      std::vector<std::atomic<int>> seen(count), busy(4);
-      codec::tiff::for_each_chunk(arena_of(threads), count, std::min<std::size_t>(4, count),
-                                  [&](std::size_t hand, std::uint64_t index) {
-                                    ASSERT_LT(hand, std::min(4u, threads));
-                                    EXPECT_EQ(busy[hand]++, 0);
-                                    ++seen[index];
-                                    --busy[hand];
-                                  });
-      for (const auto& times : seen) ASSERT_EQ(times, 1);
-    }
-  }
-}
-
 TEST(TiffChunks, of_all_failures_the_first_in_the_file_is_told) {
   FirstFailure failure;
   EXPECT_TRUE(failure.result().has_value());
