@@ -74,7 +74,9 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   // response.cpp: response -> socket
   Stepping write_response(const Response& response, bool close);
   Stepping write_all(Stream::Buffers buffers);
-  Stepping write_streamed(BodySource& source);
+  Stepping write_streamed(const Response& response, bool close, BodySource& source);
+  Stepping await_growth();
+  void append_last_chunk(const BodySource& source);
   void compose_head(const Response& response, bool close);
   void count_response(unsigned status);
   asio::awaitable<void> linger();

@@ -47,16 +47,24 @@ struct Request {
   std::uint64_t receive_ns = 0;  ///< from the first byte of the header to the last of the body
 };
 
-/// A response body of known length that is still being made, from its first byte to its last. Used on the connection's
-/// thread.
+/// A response body that is still being made, from its first byte to its last. Used on the connection's thread.
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  /// All of the body, the part that is not ready included; stays where it is.
+  /// All of the body, the part that is not ready included, or, while nobody knows its length, what it is being made in;
+  /// stays where it is.
   virtual std::span<const std::byte> bytes() const = 0;
   /// How many of the first bytes may be sent. When they are no more than `sent`, Sink::body_grew() is going to be
-  /// called.
+  /// called: there is more, the length is known, or there will be no more.
   virtual std::size_t ready(std::size_t sent) = 0;
+  /// Of the whole body; empty while it is not known. A body that begins to be sent before goes out in chunks; one for
+  /// HTTP/1.0, which has none, waits.
+  virtual std::optional<std::size_t> length() const { return bytes().size(); }
+  /// It is never going to be whole: the connection is closed, so that nobody takes it for that.
+  virtual bool failed() const { return false; }
+  /// A field whose value is only known at the end: the trailer of a body that goes out in chunks. Empty name: none.
+  virtual std::string_view trailer_name() const { return {}; }
+  virtual std::string_view trailer_value() const { return {}; }
   /// The last call: the body was sent, or nobody wants it any more.
   virtual void release() = 0;
 };

@@ -33,14 +33,27 @@ bool is_field_text(std::string_view text) {
 
 bool has_no_content(unsigned status) { return status < 200 || status == 204 || status == 304; }
 
-void append_number(std::string& out, std::uint64_t number) {
+void append_number(std::string& out, std::uint64_t number, int base = 10) {
   char digits[20];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, number, base).ptr);
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   assert(is_token(name) && is_field_text(value));
   out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_framing(std::string& out, const Response& response) {
+  const auto* streamed = std::get_if<StreamedBody>(&response.body);
+  if (!streamed || (*streamed)->length()) {
+    out.append("Content-Length: ");
+    append_number(out, response.body_bytes());
+    out.append("\r\n");
+    return;
+  }
+  append_field(out, "Transfer-Encoding", "chunked");
+  const std::string_view trailer = (*streamed)->trailer_name();
+  if (!trailer.empty()) append_field(out, "Trailer", trailer);
 }
 
 }  // namespace
@@ -52,11 +65,7 @@ void Connection::compose_head(const Response& response, bool close) {
   out_.append(" ").append(reason_phrase(response.status)).append("\r\n");
   append_field(out_, "Date", server_.date());
   if (!response.content_type.empty()) append_field(out_, "Content-Type", response.content_type);
-  if (!has_no_content(response.status)) {
-    out_.append("Content-Length: ");
-    append_number(out_, response.body_bytes());
-    out_.append("\r\n");
-  }
+  if (!has_no_content(response.status)) append_framing(out_, response);
   if (close) {
     append_field(out_, "Connection", "close");
   } else if (is_http_1_0_) {
@@ -68,41 +77,68 @@ void Connection::compose_head(const Response& response, bool close) {
 }
 
 Connection::Stepping Connection::write_response(const Response& response, bool close) {
-  compose_head(response, close);
   const bool bodiless = is_head_request_ || has_no_content(response.status);
   const auto* streamed = std::get_if<StreamedBody>(&response.body);
   set_in_flight(bodiless ? 0 : response.body_bytes());
   count_response(response.status);
   if (streamed && !bodiless) {
-    auto writing = write_streamed(**streamed);
+    auto writing = write_streamed(response, close, **streamed);
     co_return co_await std::move(writing);
   }
+  compose_head(response, close);
   const asio::const_buffer body = bodiless ? asio::const_buffer() : body_buffer(response);
   auto writing = write_all({asio::const_buffer(out_.data(), out_.size()), body});
   co_return co_await std::move(writing);
 }
 
 /// Sends what is ready, the head with the first of it, and waits for more when there is none.
-Connection::Stepping Connection::write_streamed(BodySource& source) {
-  const std::span<const std::byte> body = source.bytes();
-  asio::const_buffer head(out_.data(), out_.size());
+Connection::Stepping Connection::write_streamed(const Response& response, bool close, BodySource& source) {
   streaming_ = true;
-  for (std::size_t sent = 0; sent < body.size();) {
+  while (is_http_1_0_ && !source.length() && !source.failed()) {
+    source.ready(source.bytes().size());
+    auto waiting = await_growth();
+    if (const Step step = co_await std::move(waiting); step != Step::ok) co_return step;
+  }
+  const bool in_chunks = !source.length();
+  compose_head(response, close);
+  for (std::size_t sent = 0;;) {
     const std::size_t ready = source.ready(sent);
     if (ready > sent) {
-      auto writing = write_all({head, asio::const_buffer(body.data() + sent, ready - sent)});
+      if (in_chunks) {
+        append_number(out_, ready - sent, 16);
+        out_.append("\r\n");
+      }
+      auto writing = write_all({asio::const_buffer(out_.data(), out_.size()),
+                                asio::const_buffer(source.bytes().data() + sent, ready - sent)});
       if (const Step step = co_await std::move(writing); step != Step::ok) co_return step;
-      head = asio::const_buffer();
       sent = ready;
-      continue;
+      out_.assign(in_chunks ? "\r\n" : "");
+    } else if (source.failed()) {
+      co_return Step::closed;
+    } else if (source.length() == sent) {
+      break;
+    } else {
+      auto waiting = await_growth();
+      if (const Step step = co_await std::move(waiting); step != Step::ok) co_return step;
     }
-    disarm();
-    auto waiting = event_.wait();
-    co_await std::move(waiting);
-    if (stopped()) co_return Step::closed;
   }
   streaming_ = false;
-  co_return Step::ok;
+  if (in_chunks) append_last_chunk(source);
+  auto writing = write_all({asio::const_buffer(out_.data(), out_.size()), asio::const_buffer()});
+  co_return co_await std::move(writing);
+}
+
+Connection::Stepping Connection::await_growth() {
+  disarm();
+  auto waiting = event_.wait();
+  co_await std::move(waiting);
+  co_return stopped() ? Step::closed : Step::ok;
+}
+
+void Connection::append_last_chunk(const BodySource& source) {
+  out_.append("0\r\n");
+  if (!source.trailer_name().empty()) append_field(out_, source.trailer_name(), source.trailer_value());
+  out_.append("\r\n");
 }
 
 Connection::Stepping Connection::write_all(Stream::Buffers buffers) {

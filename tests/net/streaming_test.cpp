@@ -3,6 +3,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "tests/net/requests.hpp"
 #include "tests/net/test_server.hpp"
@@ -52,6 +53,106 @@ TEST_F(Streaming, SendsWhatIsReadyAndWaitsForTheRest) {
 TEST_F(Streaming, SendsWhatIsReadyAtOnceAtOnce) {
   begin(100, 100);
   EXPECT_TRUE(client_.read()->body == noise(100));
+  EXPECT_TRUE(released());
+}
+
+/// A body whose length nobody knows when it begins.
+class UnknownLength : public Streaming {
+ protected:
+  UnknownLength() {
+    server_.on_loop([&] { server_.handler().growing.known = server_.handler().growing.known_from_start = false; });
+  }
+  void end() {
+    server_.on_loop([&] {
+      server_.handler().growing.known = true;
+      server_.handler().growing_for->body_grew();
+    });
+  }
+};
+
+TEST_F(UnknownLength, GoesOutAsItGrowsAndEndsWithTheTrailer) {
+  begin(3'000'000, 0);
+  for (const std::size_t ready : {1uz, 70'000uz, 70'000uz, 3'000'000uz}) grow(ready);
+  end();
+  const auto reply = client_.read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->field("transfer-encoding"), "chunked");
+  EXPECT_EQ(reply->field("content-length"), "");
+  EXPECT_EQ(reply->field("trailer"), "X-At-The-End");
+  EXPECT_TRUE(reply->body == noise(3'000'000));
+  ASSERT_GE(reply->chunks.size(), 2u);
+  EXPECT_EQ(reply->chunks.back(), 0u);
+  ASSERT_EQ(reply->trailers.size(), 1u);
+  EXPECT_EQ(reply->trailers[0], std::pair(std::string("X-At-The-End"), std::string("it was long")));
+  EXPECT_TRUE(released());
+  ASSERT_TRUE(client_.send(get("/hello")));
+  EXPECT_EQ(client_.read()->body, "hello") << "the connection goes on";
+}
+
+TEST_F(UnknownLength, TheFirstBytesAreThereBeforeTheLast) {
+  begin(100'000, 60'000);
+  std::string seen;
+  while (!seen.ends_with(noise(100'000).substr(59'000, 1'000))) {
+    char some[4'096];
+    const auto got = ::recv(client_.fd(), some, sizeof some, 0);
+    ASSERT_GT(got, 0) << "nothing more came, though 60000 bytes are ready";
+    seen.append(some, static_cast<std::size_t>(got));
+  }
+  EXPECT_NE(seen.find("\r\n\r\nea60\r\n"), std::string::npos) << "one chunk of 60000 bytes";
+  grow(100'000);
+  end();
+  EXPECT_TRUE(released());
+}
+
+TEST_F(UnknownLength, AnEmptyOneIsOnlyTheLastChunk) {
+  begin(0, 0);
+  end();
+  const auto reply = client_.read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->body, "");
+  EXPECT_EQ(reply->chunks, std::vector<std::size_t>{0});
+}
+
+TEST_F(UnknownLength, IsOrdinaryWhenItsLengthIsKnownInTime) {
+  server_.on_loop([&] { server_.handler().growing.known = true; });
+  begin(5'000, 5'000);
+  const auto reply = client_.read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->field("content-length"), "5000");
+  EXPECT_TRUE(reply->chunks.empty());
+  EXPECT_TRUE(reply->body == noise(5'000));
+}
+
+TEST_F(UnknownLength, Http10WaitsForTheLength) {
+  server_.on_loop([&] { server_.handler().growing.text = noise(90'000); });
+  ASSERT_TRUE(client_.send("GET /streamed HTTP/1.0\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(server_.eventually([&] { return server_.handler().growing_for != nullptr; }));
+  for (const std::size_t ready : {10uz, 90'000uz}) grow(ready);
+  end();
+  const auto reply = client_.read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->field("content-length"), "90000");
+  EXPECT_EQ(reply->field("transfer-encoding"), "");
+  EXPECT_TRUE(reply->body == noise(90'000));
+  EXPECT_TRUE(client_.closed_by_peer());
+}
+
+TEST_F(UnknownLength, WhatFailsHalfWayIsNotTakenForWhole) {
+  begin(100'000, 40'000);
+  server_.on_loop([&] {
+    server_.handler().growing.broken = true;
+    server_.handler().growing_for->body_grew();
+  });
+  const std::string all = client_.read_to_end();
+  EXPECT_NE(all.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
+  EXPECT_FALSE(all.ends_with("0\r\n\r\n")) << "no last chunk";
+  EXPECT_TRUE(released());
+}
+
+TEST_F(UnknownLength, AClientThatGoesAwayReleasesTheBody) {
+  begin(64u << 20, 1'000);
+  client_.reset();
+  grow(64u << 20);
   EXPECT_TRUE(released());
 }
 

@@ -141,6 +141,10 @@ std::optional<HttpReply> HttpClient::read(bool head_request) {
   auto reply = parse_head(std::string_view(buffered_).substr(0, end + 2));
   buffered_.erase(0, end + 4);
   if (!reply || head_request || reply->status < 200 || reply->status == 204 || reply->status == 304) return reply;
+  if (lower(reply->field("transfer-encoding")) == "chunked") {
+    if (!read_chunks(*reply)) return std::nullopt;
+    return reply;
+  }
   if (reply->field("content-length").empty()) {
     reply->body = read_to_end();
     return reply;
@@ -152,6 +156,40 @@ std::optional<HttpReply> HttpClient::read(bool head_request) {
   reply->body = buffered_.substr(0, length);
   buffered_.erase(0, length);
   return reply;
+}
+
+std::optional<std::string> HttpClient::read_line() {
+  std::size_t end = 0;
+  while ((end = buffered_.find("\r\n")) == std::string::npos) {
+    if (!fill()) return std::nullopt;
+  }
+  std::string line = buffered_.substr(0, end);
+  buffered_.erase(0, end + 2);
+  return line;
+}
+
+bool HttpClient::read_chunks(HttpReply& reply) {
+  for (;;) {
+    const auto line = read_line();
+    if (!line || line->empty()) return false;
+    const auto bytes = std::strtoull(line->c_str(), nullptr, 16);
+    reply.chunks.push_back(bytes);
+    if (bytes == 0) break;
+    while (buffered_.size() < bytes + 2) {
+      if (!fill()) return false;
+    }
+    reply.body.append(buffered_, 0, bytes);
+    if (buffered_.compare(bytes, 2, "\r\n") != 0) return false;
+    buffered_.erase(0, bytes + 2);
+  }
+  for (;;) {
+    const auto line = read_line();
+    if (!line) return false;
+    if (line->empty()) return true;
+    const auto colon = line->find(':');
+    if (colon == std::string::npos) return false;
+    reply.trailers.emplace_back(line->substr(0, colon), strip(line->substr(colon + 1)));
+  }
 }
 
 std::string HttpClient::read_to_end() {

@@ -18,6 +18,8 @@ struct HttpReply {
   std::string version;
   std::vector<std::pair<std::string, std::string>> fields;
   std::string body;
+  std::vector<std::size_t> chunks;  ///< their sizes, the last one's 0 included; empty: the body did not come in chunks
+  std::vector<std::pair<std::string, std::string>> trailers;
   /// The first field of that name without regard to case, or "".
   std::string field(std::string_view name) const;
 };
@@ -38,8 +40,8 @@ class HttpClient {
   void shutdown_send();
   /// Closes so that the peer sees a reset.
   void reset();
-  /// The next response, its body framed by Content-Length or by the end of the connection; none when the connection
-  /// ended or the time-out passed before it was whole. `head_request`: the response has no body.
+  /// The next response, its body framed by Content-Length, by chunks, or by the end of the connection; none when the
+  /// connection ended or the time-out passed before it was whole. `head_request`: the response has no body.
   std::optional<HttpReply> read(bool head_request = false);
   /// Everything up to the end of the connection.
   std::string read_to_end();
@@ -50,6 +52,8 @@ class HttpClient {
   void open(int family, std::chrono::milliseconds receive_timeout);
   void connect(const sockaddr* address, socklen_t bytes);
   bool fill();
+  std::optional<std::string> read_line();
+  bool read_chunks(HttpReply& reply);
 
   int fd_ = -1;
   std::string buffered_;
