@@ -109,6 +109,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
   out.mailbox_messages = options.connections                   // connections handed over and not yet adopted
                          + options.connections                 // replies of the job engine: one request a connection
                          + out.pipeline.requests_max * 2       // returns from the arena, and room for the next
+                         + out.pipeline.requests_max * 2       // of each result: begun, and its sender told
                          + api::ExpressLane::k_images_max * 2  // of each image coming in: a step done, a sender told
                          + attempts * 3                        // dispatch, input, end of storing
                          + 16;                                 // drain, abort, stop, listeners

@@ -67,6 +67,8 @@ struct Pipeline::Task {
   compute::Arena* arena;
   Done done;
   std::unique_ptr<EarlyDecode> early = nullptr;  ///< has decoded some of the file
+  Listener* listener = nullptr;
+  Mailbox* mailbox = nullptr;
   Clock::time_point created = Clock::now();
   Clock::time_point wall_deadline, memory_deadline;
 
@@ -75,6 +77,9 @@ struct Pipeline::Task {
   std::size_t pixel_bytes = 0, scratch_bytes = 0, output_bytes = 0;  ///< to be leased
   net::Lease pixels, mask_pixels, scratch;
   ImageResult result;
+  std::span<const std::byte> encoded;  ///< kept apart, as the time is: the listener may be reading the result
+  std::uint64_t encode_ns = 0;
+  bool begun = false;  ///< the listener has the result's lease, or is going to get it
   std::optional<Error> error;
   bool busy = false;
 
@@ -92,6 +97,7 @@ struct Pipeline::Task {
   compute::Result<void> equalize_pages(codec::Image& image);
   compute::Result<void> encode_pages(const codec::Image& image);
   compute::Result<void> write_result(const codec::Image& image);
+  void tell(std::size_t bytes);
 };
 
 bool Pipeline::Task::keep(compute::Result<void> outcome) {
@@ -209,20 +215,29 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
 compute::Result<void> Pipeline::Task::encode_pages(const codec::Image& image) {
   const auto started = Clock::now();
   auto written = write_result(image);
-  result.timings.encode_ns = elapsed_ns(started);
+  encode_ns = elapsed_ns(started);
   return written;
 }
 
 compute::Result<void> Pipeline::Task::write_result(const codec::Image& image) {
   if (in_place) {
     codec::close_rasters(image, file, *arena);
-    result.bytes = file;
+    encoded = file;
     return {};
   }
-  auto size = codec::encode(image, {result.format, options.quality, options.png_small}, result.lease.bytes(), *arena);
+  codec::Grown grown;
+  if (listener) grown = [this](std::size_t bytes) { tell(bytes); };
+  const std::span<std::byte> out = result.lease.bytes();
+  auto size = codec::encode(image, {result.format, options.quality, options.png_small}, out, *arena, grown);
   if (!size) return std::unexpected(std::move(size.error()));
-  result.bytes = result.lease.bytes().first(*size);
+  encoded = out.first(*size);
   return {};
+}
+
+void Pipeline::Task::tell(std::size_t bytes) {
+  // The task is still there then: its own completion comes behind this one.
+  if (!std::exchange(begun, true)) mailbox->complete([this] { listener->begun(result, std::move(result.lease)); });
+  listener->grown(bytes);
 }
 
 Pipeline::Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox)
@@ -231,7 +246,7 @@ Pipeline::Pipeline(const Options& options, net::BufferPool& pool, compute::Arena
 Pipeline::~Pipeline() { assert(in_hand_ == 0 && early_.empty()); }
 
 void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done,
-                   std::unique_ptr<EarlyDecode> early) {
+                   std::unique_ptr<EarlyDecode> early, Listener* listener) {
   if (in_hand_ >= options_.requests_max) {
     ++stats_.busy;
     done(std::unexpected(ImageFailure{
@@ -239,7 +254,8 @@ void Pipeline::run(std::span<std::byte> file, std::span<const std::byte> mask, c
     return;
   }
   ++in_hand_;
-  auto task = std::make_unique<Task>(file, mask, options, options_.limits, &arena_, std::move(done), std::move(early));
+  auto task = std::make_unique<Task>(file, mask, options, options_.limits, &arena_, std::move(done), std::move(early),
+                                     listener, &mailbox_);
   task->wall_deadline = task->created + options_.wall_time;
   probe(std::move(task));
 }
@@ -324,6 +340,8 @@ void Pipeline::finish(std::unique_ptr<Task> task) {
     done(std::unexpected(std::move(failure)));
   } else {
     ImageResult result = std::move(task->result);
+    result.bytes = task->encoded;
+    result.timings.encode_ns = task->encode_ns;
     task.reset();
     if (result.lease) result.lease.shrink(result.bytes.size());
     std::uint64_t pixels = 0;

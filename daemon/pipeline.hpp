@@ -75,13 +75,27 @@ class Pipeline {
   };
   using Done = std::move_only_function<void(std::expected<ImageResult, ImageFailure>)>;
 
+  /// Takes a result while it is being encoded, where its beginning is of use before its end.
+  class Listener {
+   public:
+    /// On the worker's thread, at most once, and before `done`, whose result then has no lease. `so_far` lacks `bytes`
+    /// and the time of encoding. `lease` is what the file is being made in: to be kept until `done` at least.
+    virtual void begun(const ImageResult& so_far, net::Lease lease) = 0;
+    /// On an arena thread, one at a time: the file's first `bytes` are as they will stay. May come before begun().
+    virtual void grown(std::size_t bytes) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
   Pipeline(const Options& options, net::BufferPool& pool, compute::Arena& arena, Mailbox& mailbox);
   ~Pipeline();  ///< nothing may be in hand
 
   /// `file` and `mask` stay valid until `done` is called, on this thread, perhaps before run() returns. `file` may be
   /// written to: it may become the result. `early`, which is idle, has decoded what it could of the file; or is null.
+  /// `listener`, or null, stays valid as long.
   void run(std::span<std::byte> file, std::span<const std::byte> mask, const ImageOptions& options, Done done,
-           std::unique_ptr<EarlyDecode> early = nullptr);
+           std::unique_ptr<EarlyDecode> early = nullptr, Listener* listener = nullptr);
   /// Called now and then by the worker: gives memory to those who wait, refuses those who waited too long.
   void poll();
   const Options& options() const { return options_; }

@@ -42,8 +42,8 @@ void Express::board(bool plain, compute::Rule rule, bool ignore_nodata, std::uin
   rule_ = rule;
   ignore_nodata_ = ignore_nodata;
   decided_ = early_ = gone_ = inspected_ = has_table_ = answered_ = false;
-  taken_ = available_ = ready_ = 0;
-  sender_waits_ = false;
+  taken_ = available_ = 0;
+  mark_.reset();
   timings_ = {};
   if (plain) stream_.begin(body_bytes);
 }
@@ -133,8 +133,7 @@ void Express::work(unsigned hand) {
     const std::span<std::byte> piece(data_ + from, end - from);
     step_ == Step::count ? stream_.count(hand, piece) : stream_.apply(piece);
     if (step_ == Step::apply && lane_.apart_) {
-      ready_ = end;
-      if (sender_waits_.exchange(false)) lane_.mailbox_.complete([this] { tell_sender(); });
+      if (mark_.raise(end)) lane_.mailbox_.complete([this] { tell_sender(); });
     }
     from = taken_.load();
   }
@@ -151,8 +150,7 @@ void Express::ended() {
   (step_ == Step::count ? timings_.count_ns : timings_.apply_ns) +=
       static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - step_from_).count());
   if (step_ == Step::apply) {
-    ready_ = file_.size();
-    if (sender_waits_.exchange(false)) tell_sender();
+    if (mark_.raise(file_.size())) tell_sender();
   }
   if (gone_) return leave();
   if (answered_) return;  // release() comes when it is sent
@@ -208,7 +206,7 @@ void Express::answer() {
   response.body = http::StreamedBody(this);
   answered_ = true;
   running_ = true;  // send() may release() at once
-  if (step_ == Step::count) ready_ = raster_;
+  if (step_ == Step::count) mark_.raise(raster_);
   sink_ = responder_->send_streamed(std::move(response));
   responder_.reset();
   running_ = false;
@@ -225,12 +223,6 @@ void Express::compose_fields() {
   fields_ += "\r\nHistod-Version: " HISTOD_VERSION "\r\nServer-Timing: ";
   append_server_timing(fields_, timings_);
   fields_ += "\r\n";
-}
-
-/// Either the count that is stored first is seen here, or the flag that is set first is seen there.
-std::size_t Express::ready(std::size_t sent) {
-  if (ready_ <= sent) sender_waits_ = true;
-  return ready_;
 }
 
 void Express::release() {

@@ -15,6 +15,7 @@
 #include "compute/arena.hpp"
 #include "compute/codec/codec.hpp"
 #include "compute/gray_stream.hpp"
+#include "daemon/api/growing_image.hpp"
 #include "daemon/jobs/digest.hpp"
 #include "daemon/pipeline.hpp"
 #include "net/http/message.hpp"
@@ -41,7 +42,7 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   void abandoned(net::Lease lease) override;
 
   std::span<const std::byte> bytes() const override { return file_; }
-  std::size_t ready(std::size_t sent) override;
+  std::size_t ready(std::size_t sent) override { return mark_.ready(sent); }
   void release() override;
 
  private:
@@ -88,9 +89,8 @@ class Express final : public net::http::BodyWatcher, public net::http::BodySourc
   // Positions in the body.
   std::atomic<std::size_t> taken_ = 0;      ///< by this step's hands: what lies before it is done, or in one of them
   std::atomic<std::size_t> available_ = 0;  ///< to this step
-  std::atomic<std::size_t> ready_ = 0;      ///< to be sent
   std::atomic<unsigned> hands_left_ = 0;
-  std::atomic<bool> sender_waits_ = false;
+  Watermark mark_;  ///< of what may be sent
   compute::codec::FileInfo info_;
   std::size_t raster_ = 0, raster_end_ = 0;
   net::http::Request request_;

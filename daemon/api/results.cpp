@@ -180,18 +180,19 @@ std::map<std::string, double> timing_ms(const Timings& t) {
           {"encode", ms(t.encode_ns)},   {"total", ms(t.total_ns())}};
 }
 
-void append_server_timing(std::string& out, const Timings& t) {
+void append_server_timing(std::string& out, const Timings& t, bool encoded) {
   const auto ms = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e6; };
   fmt::format_to(std::back_inserter(out),
                  "receive;dur={:.3f}, wait;dur={:.3f}, decode;dur={:.3f}, histogram;dur={:.3f}, lut;dur={:.3f}, "
-                 "apply;dur={:.3f}, encode;dur={:.3f}, total;dur={:.3f}",
-                 ms(t.receive_ns), ms(t.wait_ns), ms(t.decode_ns), ms(t.count_ns), ms(t.rule_ns), ms(t.apply_ns),
-                 ms(t.encode_ns), ms(t.total_ns()));
+                 "apply;dur={:.3f}",
+                 ms(t.receive_ns), ms(t.wait_ns), ms(t.decode_ns), ms(t.count_ns), ms(t.rule_ns), ms(t.apply_ns));
+  if (encoded)
+    fmt::format_to(std::back_inserter(out), ", encode;dur={:.3f}, total;dur={:.3f}", ms(t.encode_ns), ms(t.total_ns()));
 }
 
-std::string server_timing(const Timings& timings) {
+std::string server_timing(const Timings& timings, bool encoded) {
   std::string out;
-  append_server_timing(out, timings);
+  append_server_timing(out, timings, encoded);
   return out;
 }
 

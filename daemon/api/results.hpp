@@ -23,8 +23,9 @@ net::http::Response json_response(unsigned status, const boost::json::value& bod
 net::http::Response text_response(unsigned status, std::string_view media_type, std::string text);
 
 /// "receive;dur=1.2, decode;dur=3.4, ..." in milliseconds.
-std::string server_timing(const Timings& timings);
-void append_server_timing(std::string& out, const Timings& timings);
+/// Not `encoded`: the result goes out while it is, and neither that time nor the total is known.
+std::string server_timing(const Timings& timings, bool encoded = true);
+void append_server_timing(std::string& out, const Timings& timings, bool encoded = true);
 std::map<std::string, double> timing_ms(const Timings& timings);
 
 /// The body of POST /v1/histogram. `bins`: arrays of more bins than that are folded to it.

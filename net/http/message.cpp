@@ -20,7 +20,9 @@ std::size_t Response::body_bytes() const {
     std::size_t operator()(const std::string& text) const { return text.size(); }
     std::size_t operator()(std::span<const std::byte> bytes) const { return bytes.size(); }
     std::size_t operator()(const LeasedBytes& leased) const { return leased.size; }
-    std::size_t operator()(const StreamedBody& streamed) const { return streamed->bytes().size(); }
+    std::size_t operator()(const StreamedBody& streamed) const {
+      return streamed->length().value_or(streamed->bytes().size());
+    }
   };
   return std::visit(Size(), body);
 }

@@ -101,7 +101,7 @@ Connection::Stepping Connection::write_streamed(const Response& response, bool c
   }
   const bool in_chunks = !source.length();
   compose_head(response, close);
-  for (std::size_t sent = 0;;) {
+  for (std::size_t sent = 0; source.length() != sent;) {
     const std::size_t ready = source.ready(sent);
     if (ready > sent) {
       if (in_chunks) {
@@ -115,8 +115,6 @@ Connection::Stepping Connection::write_streamed(const Response& response, bool c
       out_.assign(in_chunks ? "\r\n" : "");
     } else if (source.failed()) {
       co_return Step::closed;
-    } else if (source.length() == sent) {
-      break;
     } else {
       auto waiting = await_growth();
       if (const Step step = co_await std::move(waiting); step != Step::ok) co_return step;

@@ -45,6 +45,8 @@ struct Told {
   std::string body = {};
   bool close = false;
   bool admitted = false;  ///< the handler, not the admission, answered
+  bool grew = false;      ///< it began before anybody knew its length
+  std::string trailer = {};
 
   std::string field(std::string_view name) const {
     for (const auto& [key, value] : fields)
@@ -65,7 +67,9 @@ inline Told told(net::http::Response response, bool admitted) {
     std::string operator()(const net::http::LeasedBytes& l) const {
       return {reinterpret_cast<const char*>(l.lease.data()) + l.offset, l.size};
     }
-    std::string operator()(const net::http::StreamedBody& streamed) const { return (*this)(streamed->bytes()); }
+    std::string operator()(const net::http::StreamedBody& streamed) const {
+      return (*this)(streamed->bytes().first(streamed->length().value_or(0)));
+    }
   };
   for (std::string_view rest = response.more_fields; !rest.empty(); rest = rest.substr(rest.find('\n') + 1)) {
     const std::string_view line = rest.substr(0, rest.find('\r'));
@@ -91,13 +95,18 @@ class FakeSink final : public net::http::Responder::Sink, public std::enable_sha
   void body_grew() override {
     if (!streamed_) return;
     const auto& body = std::get<net::http::StreamedBody>(streamed_->body);
-    const std::size_t size = body->bytes().size();
-    for (std::size_t ready = taken_; taken_ < size && (ready = body->ready(taken_)) > taken_;) taken_ = ready;
-    if (taken_ < size) return;
+    if (!body->length()) grows_ = true;
+    for (std::size_t ready = 0; body->length() != taken_ && (ready = body->ready(taken_)) > taken_;) taken_ = ready;
+    if (body->length() != taken_ && !body->failed()) return;
     mailbox_.complete([self = shared_from_this()] {
       net::http::Response whole = std::move(*self->streamed_);
       self->streamed_.reset();
-      self->promise_.set_value(told(std::move(whole), true));
+      const auto& source = *std::get<net::http::StreamedBody>(whole.body);
+      std::string trailer(source.trailer_value());
+      Told told = test::told(std::move(whole), true);
+      told.grew = self->grows_;
+      told.trailer = std::move(trailer);
+      self->promise_.set_value(std::move(told));
     });
   }
 
@@ -106,6 +115,7 @@ class FakeSink final : public net::http::Responder::Sink, public std::enable_sha
   daemon::Mailbox& mailbox_;
   std::optional<net::http::Response> streamed_;
   std::size_t taken_ = 0;
+  bool grows_ = false;
 };
 
 class ApiRig {

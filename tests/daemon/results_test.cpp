@@ -100,6 +100,8 @@ TEST(ServerTiming, IsInMillisecondsInTheOrderOfTheSteps) {
   EXPECT_EQ(server_timing(t),
             "receive;dur=1.000, wait;dur=2.346, decode;dur=3.000, histogram;dur=4.000, lut;dur=0.001, "
             "apply;dur=6.000, encode;dur=7.000, total;dur=23.348");
+  EXPECT_EQ(server_timing(t, false),
+            "receive;dur=1.000, wait;dur=2.346, decode;dur=3.000, histogram;dur=4.000, lut;dur=0.001, apply;dur=6.000");
   EXPECT_EQ(timing_ms(t).at("wait"), 2.346);
   EXPECT_EQ(timing_ms(t).size(), 8u);
 }

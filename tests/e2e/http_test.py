@@ -190,6 +190,33 @@ class HttpTest(unittest.TestCase):
             self.assertEqual(done.returncode, 0, (way, done.stderr, done.stdout[:300]))
             np.testing.assert_array_equal(images.decode(done.stdout), images.equalized(gray))
 
+    def test_a_large_png_goes_out_while_it_is_encoded(self):
+        need("curl")
+        pixels = images.noisy(1000, 990, 5, 3)
+        expected = np.dstack([images.equalized(pixels[..., channel]) for channel in range(3)])
+        source = self.daemon.folder / "large.png"
+        source.write_bytes(images.encode(pixels))
+        header = self.daemon.folder / "authorization"
+        header.write_text(f"Authorization: Bearer {self.daemon.tokens['submit']}\n")
+        # Slow, and of several bands: the first is out before the last is made.
+        url = f"http://127.0.0.1:{self.daemon.port}/v1/equalize?png=small&color=channels"
+        told = {}
+        for version in ("--http1.1", "--http1.0"):
+            dump = self.daemon.folder / "fields"
+            done = subprocess.run(["curl", "-sS", "--fail-with-body", version, "-D", dump, "-H", f"@{header}", "-H", "Expect:",
+                                   "--data-binary", f"@{source}", url], capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, (version, done.stderr, done.stdout[:300]))
+            np.testing.assert_array_equal(images.decode(done.stdout), expected)
+            told[version] = dump.read_text().lower()
+        self.assertIn("transfer-encoding: chunked", told["--http1.1"])
+        self.assertNotIn("content-length", told["--http1.1"])
+        head, _, trailer = told["--http1.1"].partition("\n\n")
+        self.assertIn("trailer: server-timing", head)
+        self.assertNotIn("encode;dur=", head)
+        self.assertRegex(trailer, "server-timing: .*encode;dur=[0-9.]+, total;dur=")
+        self.assertIn("content-length", told["--http1.0"])
+        self.assertNotIn("chunked", told["--http1.0"])
+
     def test_head_etag_and_openapi(self):
         status, headers, body = self.daemon.request("HEAD", "/healthz", role=None)
         self.assertEqual((status, headers["content-length"], body), (200, "3", b""))

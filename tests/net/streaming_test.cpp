@@ -124,7 +124,8 @@ TEST_F(UnknownLength, IsOrdinaryWhenItsLengthIsKnownInTime) {
 }
 
 TEST_F(UnknownLength, Http10WaitsForTheLength) {
-  server_.on_loop([&] { server_.handler().growing.text = noise(90'000); });
+  server_.on_loop([&] { server_.handler().growing.text = noise(90'000) + "spare"; });
+  server_.on_loop([&] { server_.handler().growing.spare_bytes = 5; });
   ASSERT_TRUE(client_.send("GET /streamed HTTP/1.0\r\nHost: a\r\n\r\n"));
   ASSERT_TRUE(server_.eventually([&] { return server_.handler().growing_for != nullptr; }));
   for (const std::size_t ready : {10uz, 90'000uz}) grow(ready);

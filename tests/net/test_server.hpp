@@ -25,12 +25,15 @@ namespace histod::test {
 struct GrowingBody final : net::http::BodySource {
   std::span<const std::byte> bytes() const override { return std::as_bytes(std::span(text)); }
   std::size_t ready(std::size_t) override { return ready_bytes; }
-  std::optional<std::size_t> length() const override { return known ? std::optional(text.size()) : std::nullopt; }
+  std::optional<std::size_t> length() const override {
+    return known ? std::optional(text.size() - spare_bytes) : std::nullopt;
+  }
   bool failed() const override { return broken; }
   std::string_view trailer_name() const override { return known_from_start ? "" : "X-At-The-End"; }
   std::string_view trailer_value() const override { return "it was long"; }
   void release() override { ++releases; }
   std::string text;
+  std::size_t spare_bytes = 0;  ///< of the memory, behind the body
   bool known = true, known_from_start = true, broken = false;
   std::size_t ready_bytes = 0;
   int releases = 0;

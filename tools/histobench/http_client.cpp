@@ -23,6 +23,8 @@ namespace histod::bench {
 namespace {
 
 constexpr std::size_t k_receive_bytes = 64 * 1024, k_head_bytes_max = 16 * 1024;
+constexpr std::size_t k_lookahead_bytes = 32;  ///< of the line between two chunks
+constexpr std::size_t k_body_bytes_max = std::size_t{4} << 30;
 constexpr timeval k_patience{120, 0};
 
 [[noreturn]] void fail_errno(const char* what) { throw Failure(fmt::format("{}: {}", what, std::strerror(errno))); }
@@ -34,10 +36,10 @@ std::string lower(std::string_view text) {
 }
 
 template <class Number>
-Number number_of(std::string_view text) {
+Number number_of(std::string_view text, int base = 10) {
   Number number = 0;
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+  if (std::from_chars(text.data(), text.data() + text.size(), number, base).ec != std::errc{})
     throw Failure(fmt::format("the server sent \"{}\" where a number belongs", text));
   return number;
 }
@@ -52,12 +54,15 @@ std::optional<ReplyHead> parse_reply_head(std::string_view received) {
   }
   const std::string head = lower(received.substr(0, end + 2));
   if (!head.starts_with("http/1.") || head.size() < 12) throw Failure("the server does not speak HTTP/1");
+  ReplyHead reply{.bytes = end + 4,
+                  .status = number_of<unsigned>(std::string_view(head).substr(9, 3)),
+                  .body_bytes = {},
+                  .keeps_alive = head.starts_with("http/1.1") && !head.contains("\r\nconnection: close\r\n")};
+  if (head.contains("\r\ntransfer-encoding: chunked\r\n")) return reply;
   const std::size_t length = head.find("\r\ncontent-length:");
   if (length == std::string::npos) throw Failure("the server's answer has no Content-Length");
-  return ReplyHead{.bytes = end + 4,
-                   .status = number_of<unsigned>(std::string_view(head).substr(9, 3)),
-                   .body_bytes = number_of<std::uint64_t>(std::string_view(head).substr(length + 17)),
-                   .keeps_alive = head.starts_with("http/1.1") && !head.contains("\r\nconnection: close\r\n")};
+  reply.body_bytes = number_of<std::uint64_t>(std::string_view(head).substr(length + 17));
+  return reply;
 }
 
 std::string request_head(std::string_view method, std::string_view target, std::string_view authorization,
@@ -133,8 +138,8 @@ void HttpClient::send(std::string_view head, std::span<const std::byte> body) {
   }
 }
 
-std::size_t HttpClient::receive_some(std::size_t at) {
-  const ssize_t got = ::recv(fd_, buffer_.data() + at, buffer_.size() - at, 0);
+std::size_t HttpClient::receive_some(std::span<std::byte> into) {
+  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
   if (got < 0) fail_errno("cannot receive");
   if (got == 0) throw Failure("the server closed the connection inside an answer");
   return static_cast<std::size_t>(got);
@@ -144,15 +149,54 @@ Reply HttpClient::receive() {
   std::size_t have = 0;
   std::optional<ReplyHead> head;
   while (!head) {
-    have += receive_some(have);
+    have += receive_some(std::span(buffer_).subspan(have));
     head = parse_reply_head({reinterpret_cast<const char*>(buffer_.data()), have});
   }
-  const std::size_t whole = head->bytes + head->body_bytes;
-  if (buffer_.size() < whole) buffer_.resize(whole);
-  while (have < whole) have += receive_some(have);
-  if (have > whole) throw Failure("the server sent more than its Content-Length");
+  if (!head->body_bytes) {
+    head->body_bytes = receive_chunks(head->bytes, have);
+  } else {
+    const std::size_t whole = head->bytes + *head->body_bytes;
+    if (buffer_.size() < whole) buffer_.resize(whole);
+    while (have < whole) have += receive_some(std::span(buffer_).subspan(have));
+    if (have > whole) throw Failure("the server sent more than its Content-Length");
+  }
   if (!head->keeps_alive) close();
-  return {head->status, std::span(buffer_).subspan(head->bytes, head->body_bytes)};
+  return {head->status, std::span(buffer_).subspan(head->bytes, *head->body_bytes)};
+}
+
+/// A body in chunks, of which [at, have) is in: joins them from `at` on, and returns their bytes. But for what came
+/// with the lines between, they are received where they belong.
+std::size_t HttpClient::receive_chunks(std::size_t at, std::size_t have) {
+  std::string ahead(reinterpret_cast<const char*>(buffer_.data()) + at, have - at);
+  const auto next_line = [&] {
+    std::size_t end;
+    while ((end = ahead.find("\r\n")) == std::string::npos) {
+      if (ahead.size() > k_head_bytes_max) throw Failure("a line between the server's chunks does not end");
+      std::array<std::byte, k_lookahead_bytes> some;
+      const std::size_t got = receive_some(some);
+      ahead.append(reinterpret_cast<const char*>(some.data()), got);
+    }
+    std::string line = ahead.substr(0, end);
+    ahead.erase(0, end + 2);
+    return line;
+  };
+  std::size_t end = at;
+  while (auto left = number_of<std::size_t>(next_line(), 16)) {
+    if (left > k_body_bytes_max - end) throw Failure("the server's answer is larger than any that is expected");
+    if (buffer_.size() < end + left) buffer_.resize(end + left);
+    const std::size_t here = std::min(left, ahead.size());
+    std::memcpy(buffer_.data() + end, ahead.data(), here);
+    ahead.erase(0, here);
+    for (end += here, left -= here; left > 0;) {
+      const std::size_t got = receive_some(std::span(buffer_).subspan(end, left));
+      end += got;
+      left -= got;
+    }
+    if (!next_line().empty()) throw Failure("a chunk of the server's is longer than it says");
+  }
+  while (!next_line().empty()) continue;  // trailers
+  if (!ahead.empty()) throw Failure("the server sent more than its last chunk");
+  return end - at;
 }
 
 }  // namespace histod::bench

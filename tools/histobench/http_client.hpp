@@ -15,11 +15,11 @@ namespace histod::bench {
 struct ReplyHead {
   std::size_t bytes = 0;  ///< of the section, with the empty line
   unsigned status = 0;
-  std::uint64_t body_bytes = 0;
+  std::optional<std::uint64_t> body_bytes;  ///< empty: it comes in chunks
   bool keeps_alive = true;
 };
 
-/// None while it is not whole. Throws Failure for what is no HTTP/1 response with a Content-Length.
+/// None while it is not whole. Throws Failure for what is no HTTP/1 response with a Content-Length or in chunks.
 std::optional<ReplyHead> parse_reply_head(std::string_view received);
 
 /// The header section of a request with a body of that size.
@@ -52,7 +52,8 @@ class HttpClient {
   Reply ask(std::string_view method, std::string_view target, std::span<const std::byte> body);
   void send(std::string_view head, std::span<const std::byte> body);
   Reply receive();
-  std::size_t receive_some(std::size_t at);
+  std::size_t receive_chunks(std::size_t at, std::size_t have);
+  std::size_t receive_some(std::span<std::byte> into);
   void close();
 
   std::uint16_t port_;

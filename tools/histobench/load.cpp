@@ -139,7 +139,8 @@ void Generator::receive_more(Connection& connection) {
     connection.have += static_cast<std::size_t>(got);
     if (!connection.head) connection.head = parse_reply_head({reinterpret_cast<char*>(in.data()), connection.have});
     if (!connection.head) continue;
-    const std::size_t whole = connection.head->bytes + connection.head->body_bytes;
+    if (!connection.head->body_bytes) throw Failure("the load generator takes no answers in chunks");
+    const std::size_t whole = connection.head->bytes + *connection.head->body_bytes;
     if (in.size() <= whole) in.resize(whole + 1);  // never full: an empty receive would look like the end
     if (connection.have > whole || !connection.busy) throw Failure("the server sent more than its answer");
     if (connection.have == whole) finish(connection);
@@ -147,7 +148,7 @@ void Generator::receive_more(Connection& connection) {
 }
 
 void Generator::judge(const Connection& connection) {
-  const auto body = std::span(connection.received).subspan(connection.head->bytes, connection.head->body_bytes);
+  const auto body = std::span(connection.received).subspan(connection.head->bytes, *connection.head->body_bytes);
   if (connection.head->status != 200)
     result_.wrong = fmt::format("an answer has status {}", connection.head->status);
   else if (body.size() != load_.expected.size())

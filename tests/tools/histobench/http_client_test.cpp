@@ -2,6 +2,7 @@
 #include "tools/histobench/http_client.hpp"
 
 #include <array>
+#include <cstdio>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -46,6 +47,12 @@ TEST(ReplyHead, KnowsWhenTheConnectionEnds) {
   EXPECT_FALSE(parse_reply_head("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")->keeps_alive);
 }
 
+TEST(ReplyHead, KnowsWhenTheBodyComesInChunks) {
+  const auto head = parse_reply_head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->body_bytes, std::nullopt);
+}
+
 TEST(RequestHead, IsWhatAServerExpects) {
   EXPECT_EQ(request_head("POST", "/v1/equalize?rule=vips", "Bearer t", 12),
             "POST /v1/equalize?rule=vips HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer t\r\nContent-Length: "
@@ -55,7 +62,7 @@ TEST(RequestHead, IsWhatAServerExpects) {
 }
 
 TEST(ReplyHead, RefusesWhatCannotBeFramed) {
-  for (const char* head : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "SSH-2.0-x\r\n\r\n",
+  for (const char* head : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "SSH-2.0-x\r\n\r\n",
                            "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "HTTP/1.\r\n\r\n",
                            "HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"})
     EXPECT_THROW(parse_reply_head(head), Failure) << head;
@@ -95,6 +102,40 @@ TEST(HttpClient, TakesAnswersInPieces) {
       EXPECT_EQ(client.post("/", bytes_of(sent)).text(), sent) << piece << ' ' << size;
     }
     EXPECT_EQ(server.connections(), 1);
+  }
+}
+
+TEST(HttpClient, JoinsAnswersThatComeInChunks) {
+  const auto in_chunks = [](const ScriptedServer::Request& request) {
+    std::string answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (std::size_t at = 0, bytes = 1; at < request.body.size(); at += bytes, bytes = bytes * 3 + 1) {
+      const std::string chunk = request.body.substr(at, bytes);
+      std::array<char, 20> size{};
+      std::snprintf(size.data(), size.size(), "%zX", chunk.size());
+      answer += std::string(size.data()) + "\r\n" + chunk + "\r\n";
+    }
+    return answer + "0\r\nServer-Timing: total;dur=1\r\n\r\n";
+  };
+  for (const std::size_t piece : {1u, 7u, 4000u, 1u << 30}) {
+    ScriptedServer server(in_chunks, piece);
+    HttpClient client(server.port());
+    for (const std::size_t size : {0u, 1u, 300u, 50'000u}) {
+      std::string sent(size, 0);
+      for (std::size_t i = 0; i < size; ++i) sent[i] = static_cast<char>('a' + i % 23);
+      EXPECT_EQ(client.post("/", bytes_of(sent)).text(), sent) << piece << ' ' << size;
+    }
+    EXPECT_EQ(server.connections(), 1);
+  }
+}
+
+TEST(HttpClient, RefusesChunksThatAreNone) {
+  std::string answer;
+  ScriptedServer server([&](const ScriptedServer::Request&) { return answer; });
+  for (const char* body :
+       {"x\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\nmore", "fffffffffff\r\nabc", "3\r\nab"}) {
+    answer = std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n") + body;
+    HttpClient client(server.port());
+    EXPECT_THROW(client.get("/"), Failure) << body;
   }
 }
 

@@ -30,6 +30,9 @@ export function Provenance({ digest, timing }: { digest: string; timing: Timing 
     <section class="panel provenance" aria-label="Provenance">
       <div class="panel-head"><h3>Server time</h3>{timing && <b class="total">{ms_text(timing.total_ms)}</b>}</div>
       {timing ? <TimingBar timing={timing} /> : <p class="help">The server told no times.</p>}
+      {timing && !timing.phases.some((phase) => phase.name === 'encode') && (
+        <p class="help">Without encoding: the result was sent while it was being encoded.</p>
+      )}
       <h3>Lookup table</h3>
       {digest ? (
         <div class="digest">
