@@ -7,6 +7,11 @@
 
 namespace histod::daemon::api {
 
+namespace {
+/// Less is not worth waking the worker: where it shares its CPU with the arena, that holds up the encoding.
+constexpr std::size_t k_piece_bytes = 256u << 10;
+}  // namespace
+
 void GrowingImage::send(net::http::Responder& responder, net::http::Response response, net::Lease lease) {
   lease_ = std::move(lease);
   self_ = shared_from_this();
@@ -15,6 +20,8 @@ void GrowingImage::send(net::http::Responder& responder, net::http::Response res
 }
 
 void GrowingImage::grown(std::size_t bytes) {
+  if (bytes < next_bytes_) return;
+  next_bytes_ = bytes + k_piece_bytes;
   if (!mark_.raise(bytes)) return;
   mailbox_.complete([self = shared_from_this()] { self->sink_->body_grew(); });
 }

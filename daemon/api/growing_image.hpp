@@ -66,6 +66,7 @@ class GrowingImage final : public net::http::BodySource, public std::enable_shar
   Mailbox& mailbox_;
   net::Lease lease_;
   Watermark mark_;
+  std::size_t next_bytes_ = 0;  ///< the encoder's: as much must be there before the sender is told again
   std::optional<std::size_t> length_;
   bool failed_ = false;
   std::string timing_;

@@ -60,7 +60,7 @@ class GrowingImageTest : public testing::Test {
   ~GrowingImageTest() override { sink_->response.reset(); }
   void begin() {
     net::http::Responder responder(sink_);
-    image_->send(responder, {}, pool_.lease(100'000));
+    image_->send(responder, {}, pool_.lease(400'000));
   }
   net::BufferPool pool_{{.budget_bytes = 1u << 20, .resident_bytes = 1u << 20, .try_huge_pages = false}};
   Mailbox mailbox_{16};
@@ -78,15 +78,17 @@ TEST_F(GrowingImageTest, GrowsBeforeAndAfterItIsSent) {
   EXPECT_EQ(source.length(), std::nullopt);
   EXPECT_EQ(source.ready(1'000), 1'000u);
   image_->grown(2'000);
+  EXPECT_EQ(mailbox_.drain(), 0u) << "too little to wake anybody for";
+  image_->grown(300'000);
   EXPECT_EQ(sink_->grew, 0) << "the worker tells it";
   mailbox_.drain();
   EXPECT_EQ(sink_->grew, 1);
   Timings timings;
   timings.encode_ns = 5'000'000;
-  image_->finish(2'500, timings);
+  image_->finish(300'500, timings);
   EXPECT_EQ(sink_->grew, 2);
-  EXPECT_EQ(source.ready(2'000), 2'500u);
-  EXPECT_EQ(source.length(), 2'500u);
+  EXPECT_EQ(source.ready(300'000), 300'500u);
+  EXPECT_EQ(source.length(), 300'500u);
   EXPECT_FALSE(source.failed());
   EXPECT_EQ(source.trailer_name(), "Server-Timing");
   EXPECT_THAT(std::string(source.trailer_value()), HasSubstr("encode;dur=5.000"));
