@@ -95,6 +95,29 @@ void fill_vips(std::span<std::uint16_t> lut, Counts counts, const Shape& shape) 
   }
 }
 
+/// Both sums only grow, so the search goes on from where it found the entry before.
+void fill_match(std::span<std::uint16_t> lut, Counts source, const Shape& shape, Counts reference,
+                std::uint64_t total) {
+  std::uint64_t source_sum = 0;
+  std::uint64_t reference_sum = reference[0];
+  std::uint32_t j = 0;
+  for (std::size_t i = 0; i < lut.size(); ++i) {
+    source_sum += source[i];
+    while (Wide{reference_sum} * shape.total < Wide{source_sum} * total) reference_sum += reference[++j];
+    lut[i] = static_cast<std::uint16_t>(j);
+  }
+}
+
+Result<void> check_levels(std::uint32_t levels, std::uint32_t bins) {
+  if (levels >= 2 && levels <= bins) return {};
+  return fail(Errc::bad_option, "levels must be 2 to the number of bins", levels, bins);
+}
+
+Result<void> check_range(const Shape& shape, std::uint32_t levels) {
+  if (shape.total == 0 || shape.last < levels) return {};
+  return fail(Errc::sample_out_of_range, "a sample is at or above the number of levels", shape.last, levels);
+}
+
 void fill(Rule rule, std::span<std::uint16_t> lut, Counts counts, const Shape& shape) {
   switch (rule) {
     case Rule::opencv:
@@ -129,15 +152,12 @@ Result<Lut> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels
 
 Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels, Lut& lut) {
   const std::uint32_t bins = histogram.bins();
-  if (levels < 2 || levels > bins)
-    return fail(Errc::bad_option, "levels must be 2 to the number of bins", levels, bins);
+  if (auto checked = check_levels(levels, bins); !checked) return checked;
   if (rule == Rule::pillow && levels > 256) {
     return fail(Errc::bad_option, "the pillow rule is for 8 bit: it takes at most 256 levels", levels, 256);
   }
   const Shape shape = shape_of(histogram.counts());
-  if (shape.total != 0 && shape.last >= levels) {
-    return fail(Errc::sample_out_of_range, "a sample is at or above the number of levels", shape.last, levels);
-  }
+  if (auto checked = check_range(shape, levels); !checked) return checked;
   lut.resize(bins);
   fill_identity(lut);
   if (shape.total == 0) return {};
@@ -147,6 +167,24 @@ Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t level
   std::fill(table.begin(), table.end(), std::uint16_t{0});
   fill(rule, table, histogram.counts().first(used), shape);
   return {};
+}
+
+Result<Lut> match_lut(const Histogram& source, const Histogram& reference, std::uint32_t levels) {
+  const std::uint32_t bins = source.bins();
+  if (auto checked = check_levels(levels, bins); !checked) return std::unexpected(std::move(checked.error()));
+  if (reference.bins() != bins) {
+    return fail(Errc::bad_option, "the reference's samples are of another depth, in bins", reference.bins(), bins);
+  }
+  const Shape shape = shape_of(source.counts());
+  const Shape reference_shape = shape_of(reference.counts());
+  for (const Shape& either : {shape, reference_shape}) {
+    if (auto checked = check_range(either, levels); !checked) return std::unexpected(std::move(checked.error()));
+  }
+  Lut lut(bins);
+  fill_identity(lut);
+  if (shape.total == 0 || reference_shape.total == 0) return lut;
+  fill_match(std::span(lut).first(levels), source.counts(), shape, reference.counts(), reference_shape.total);
+  return lut;
 }
 
 std::vector<std::byte> canonical_bytes(const Lut& lut) {

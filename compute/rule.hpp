@@ -33,6 +33,14 @@ Result<Lut> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels
 /// The same into a table whose memory is used again.
 Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t levels, Lut& lut);
 
+/// The table that gives `source` the distribution of `reference`. With S[i] and R[j] the running sums of both, N and M
+/// their totals: LUT[i] = the smallest j with R[j] * N >= S[i] * M, in integers, so no rounding takes part. It never
+/// falls; below the first sample of `source` it is 0, a bin that is empty maps as the one before it, and `j` is always
+/// 0 or a bin that `reference` has filled. Where `source` equals `reference`, or is a multiple of it, each filled bin
+/// maps to itself. The identity when either is empty. Both must have one number of bins and no sample at or above
+/// `levels`, from where on the table is the identity: Errc::bad_option, Errc::sample_out_of_range. Takes O(bins).
+Result<Lut> match_lut(const Histogram& source, const Histogram& reference, std::uint32_t levels);
+
 /// Canonical bytes of a table, which its digest is taken of: one byte an entry for 256 entries, else u16 little-endian.
 std::vector<std::byte> canonical_bytes(const Lut& lut);
 
