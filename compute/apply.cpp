@@ -243,7 +243,7 @@ void pack_gray(ImageView& view) {
 
 }  // namespace
 
-ApplyOutcome apply_tables(const ApplyJob& job, ImageView& view, Arena& arena) {
+ApplyOutcome apply_job(const ApplyJob& job, ImageView& view, Arena& arena) {
   const bool narrow = view.format.depth_bits == 8;
   ApplyOutcome outcome = narrow ? apply<std::uint8_t>(job, view, arena) : apply<std::uint16_t>(job, view, arena);
   if (job.target == Target::gray && job.write) pack_gray(view);

@@ -42,6 +42,6 @@ struct ApplyOutcome {
 };
 
 /// For Target::gray with `write` the rows are packed afterwards: `view` becomes the gray image, at the same address.
-ApplyOutcome apply_tables(const ApplyJob& job, ImageView& view, Arena& arena);
+ApplyOutcome apply_job(const ApplyJob& job, ImageView& view, Arena& arena);
 
 }  // namespace histod::compute

@@ -36,6 +36,7 @@ struct Group {
   std::vector<Plane> planes;
   std::uint32_t levels = 0;
   std::size_t first_report = 0;
+  std::span<const Lut> given;  ///< one for each plane; empty: the tables are made of the counts
 };
 
 class Stopwatch {
@@ -137,10 +138,16 @@ bool alike(const EqualizePage& page, const EqualizePage& other) {
   return a.colors == b.colors && a.depth_bits == b.depth_bits && declared_levels(page) == declared_levels(other);
 }
 
+struct Given {
+  std::span<const KindTables> tables;
+  bool count = false;
+};
+
 class Equalization {
  public:
-  Equalization(std::span<EqualizePage> pages, const EqualizeOptions& options, Arena& arena)
-      : pages_(pages), options_(options), arena_(arena) {}
+  Equalization(std::span<EqualizePage> pages, const EqualizeOptions& options, Arena& arena,
+               const std::optional<Given>& given = std::nullopt)
+      : pages_(pages), options_(options), arena_(arena), given_(given) {}
 
   Result<void> plan() {
     if (auto checked = check_options(options_); !checked) return checked;
@@ -154,6 +161,8 @@ class Equalization {
       auto levels = levels_of(group);
       if (!levels) return std::unexpected(levels.error());
       group.levels = *levels;
+      if (!given_) continue;
+      if (auto found = find_tables(group); !found) return found;
     }
     return {};
   }
@@ -176,7 +185,7 @@ class Equalization {
     for (const Group& group : groups_) {
       for (const std::size_t page : group.counted) {
         if (!write && !needs_dry_run(group, pages_[page])) continue;
-        if (auto applied = apply_page(group, page, true, write); !applied) return applied;
+        if (auto applied = apply_page(group, page, counts_pages(), write); !applied) return applied;
       }
       for (const std::size_t page : group.followers) {
         if (!write) continue;
@@ -253,6 +262,17 @@ class Equalization {
     return std::min(declared, std::max(2u, std::bit_ceil(largest + 1)));
   }
 
+  Result<void> find_tables(Group& group) const {
+    const std::size_t page = group.counted.front();
+    const TableKind kind = table_kind(pages_[page].image.format, options_.color, group.levels);
+    const auto found = std::ranges::find(given_->tables, kind, &KindTables::kind);
+    if (found == given_->tables.end()) {
+      return fail(Errc::bad_option, "no table is for what a page is (" + describe(kind) + "), page", page);
+    }
+    group.given = found->tables;
+    return {};
+  }
+
   void count(const Group& group) {
     const Stopwatch watch(report_.count_ns);
     const std::uint32_t bins = pages_[group.counted.front()].image.format.bins();
@@ -264,7 +284,7 @@ class Equalization {
       plane.before = Histogram(bins);
       plane.after = Histogram(bins);
     }
-    if (tiles_count_all(group)) return;
+    if (!counts_pages() || tiles_count_all(group)) return;
     for (const std::size_t i : group.counted) {
       const std::vector<PlaneCount> counts = count_planes(pages_[i], group.planes, group.levels, arena_);
       for (std::size_t p = 0; p < counts.size(); ++p) {
@@ -288,9 +308,11 @@ class Equalization {
     const auto first = std::find_if(counts.begin(), counts.end(), [](std::uint64_t count) { return count != 0; });
     plane.first_count = first == counts.end() ? 0 : *first;
     if (is_clahe()) return {};
-    auto lut = make_lut(options_.rule, plane.before, group.levels);
-    if (!lut) return std::unexpected(std::move(lut.error()));
-    plane.lut = std::move(*lut);
+    if (group.given.empty()) {
+      if (auto made = make_lut(options_.rule, plane.before, group.levels, plane.lut); !made) return made;
+    } else {
+      plane.lut = group.given[p];
+    }
     plane.after = moved_by(plane.lut, plane.before);
     return {};
   }
@@ -318,7 +340,7 @@ class Equalization {
     if (is_clahe()) {
       job.grid = clahe_grid(page.image.width, page.image.height, options_.tiles_x, options_.tiles_y);
     }
-    const ApplyOutcome outcome = apply_tables(job, page.image, arena_);
+    const ApplyOutcome outcome = apply_job(job, page.image, arena_);
     if (!outcome.healthy) return fail(Errc::bad_option, "no memory for the conversion of colors, page", index);
     if (!counted) return {};
     for (std::size_t p = 0; p < outcome.mapped.size(); ++p) reports[p].after.merge(outcome.mapped[p]);
@@ -333,6 +355,7 @@ class Equalization {
   }
 
   bool is_clahe() const { return options_.method == Method::clahe; }
+  bool counts_pages() const { return !given_ || given_->count; }
 
   /// Whether the counts of the pages are found out with those of the tiles.
   bool tiles_count_all(const Group& group) const {
@@ -343,6 +366,7 @@ class Equalization {
   const std::span<EqualizePage> pages_;
   const EqualizeOptions& options_;
   Arena& arena_;
+  const std::optional<Given> given_;
   std::vector<Group> groups_;
   EqualizeReport report_;
 };
@@ -352,6 +376,19 @@ Result<EqualizeReport> run(Equalization& equalization, bool write) {
   if (auto made = equalization.make_tables(); !made) return std::unexpected(std::move(made.error()));
   if (auto applied = equalization.apply(write); !applied) return std::unexpected(std::move(applied.error()));
   return equalization.take_report();
+}
+
+Result<void> check_given(std::span<const KindTables> tables, const EqualizeOptions& options) {
+  if (options.method == Method::clahe) {
+    return fail(Errc::bad_option, "CLAHE makes tables for the tiles of each image, and takes none that are given");
+  }
+  if (options.range == RangeMode::automatic) {
+    return fail(Errc::bad_option, "a given table has its own range: say full, or a number of levels");
+  }
+  for (const KindTables& some : tables) {
+    if (auto checked = check(some); !checked) return checked;
+  }
+  return {};
 }
 
 }  // namespace
@@ -385,6 +422,26 @@ Result<EqualizeReport> analyze(std::span<const EqualizePage> pages, const Equali
   global.method = Method::global;
   Equalization equalization(views, global, arena);
   return run(equalization, false);
+}
+
+TableKind table_kind(const PixelFormat& format, Color color, std::uint32_t levels) {
+  const Target target = target_of(format, color);
+  TableKind kind{.bins = format.bins(), .levels = levels};
+  if (target == Target::lab) kind.quantity = Quantity::lightness;
+  if (target == Target::channels && format.colors > 1) {
+    kind.quantity = Quantity::channels;
+    kind.planes = format.colors;
+  }
+  return kind;
+}
+
+Result<EqualizeReport> apply_tables(std::span<EqualizePage> pages, std::span<const KindTables> tables,
+                                    const EqualizeOptions& options, Arena& arena, bool count) {
+  if (auto checked = check_given(tables, options); !checked) return std::unexpected(std::move(checked.error()));
+  EqualizeOptions each = options;
+  each.pages = PagesMode::each;
+  Equalization equalization(pages, each, arena, Given{tables, count});
+  return run(equalization, true);
 }
 
 }  // namespace histod::compute

@@ -12,6 +12,7 @@
 #include "compute/histogram.hpp"
 #include "compute/pixels.hpp"
 #include "compute/rule.hpp"
+#include "compute/tables.hpp"
 
 namespace histod::compute {
 
@@ -77,5 +78,15 @@ Result<EqualizeReport> equalize(std::span<EqualizePage> pages, const EqualizeOpt
 /// Counts only: the reports that `equalize` would give, with the pixels left as they are (for CLAHE: the counts of the
 /// global method). Scratch memory: O(bins * threads), except Color::lab and Color::ycrcb which convert row bands.
 Result<EqualizeReport> analyze(std::span<const EqualizePage> pages, const EqualizeOptions& options, Arena& arena);
+
+/// The kind of table that a page of `format` takes.
+TableKind table_kind(const PixelFormat& format, Color color, std::uint32_t levels);
+
+/// As equalize() with PagesMode::each, by `tables` that were made elsewhere: each page by those of its kind. The rule
+/// says only what gray is (see Color::gray). Unless `count`, the pages are not counted, and the reports hold tables
+/// without counts. Errc::bad_option also: a page of a kind that no tables are for, Method::clahe, RangeMode::automatic.
+/// Errc::corrupt: tables that check() refuses. The pixels are unchanged then, too.
+Result<EqualizeReport> apply_tables(std::span<EqualizePage> pages, std::span<const KindTables> tables,
+                                    const EqualizeOptions& options, Arena& arena, bool count = false);
 
 }  // namespace histod::compute

@@ -5,21 +5,9 @@ namespace histod::compute {
 namespace {
 
 using test::equalize_page;
+using test::expect_same;
 using test::NaiveImage;
 using test::Texture;
-
-void expect_same(const PlaneReport& a, const PlaneReport& b, const std::string& what) {
-  EXPECT_EQ(a.page, b.page) << what;
-  EXPECT_EQ(a.channel, b.channel) << what;
-  EXPECT_EQ(a.levels, b.levels) << what;
-  EXPECT_EQ(a.counted, b.counted) << what;
-  EXPECT_EQ(a.masked, b.masked) << what;
-  EXPECT_EQ(a.nodata_collisions, b.nodata_collisions) << what;
-  EXPECT_EQ(a.first_count, b.first_count) << what;
-  EXPECT_EQ(a.before, b.before) << what;
-  EXPECT_EQ(a.after, b.after) << what;
-  EXPECT_EQ(a.lut, b.lut) << what;
-}
 
 TEST(Analyze, SaysWhatEqualizeWouldAndChangesNothing) {
   std::uint64_t seed = 0;

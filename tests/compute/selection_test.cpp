@@ -10,18 +10,12 @@ namespace {
 using test::equalize_page;
 using test::NaiveImage;
 using test::NaiveSelection;
+using test::random_mask;
 using test::Texture;
 
 std::error_code code_of(EqualizePage page, const EqualizeOptions& options) {
   const auto report = equalize(std::span(&page, 1), options, test::shared_arena());
   return report ? std::error_code() : report.error().code;
-}
-
-std::vector<std::uint8_t> random_mask(const NaiveImage& image, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::vector<std::uint8_t> mask(std::size_t{image.width()} * image.height());
-  for (auto& keep : mask) keep = random() % 3 == 0 ? 0 : static_cast<std::uint8_t>(1 + random() % 255);
-  return mask;
 }
 
 std::uint64_t count_left_out(const NaiveImage& image, const NaiveSelection& selection) {

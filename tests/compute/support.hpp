@@ -31,6 +31,27 @@ inline compute::EqualizeReport equalize_image(NaiveImage& image, const compute::
   return equalize_page(page, options);
 }
 
+inline void expect_same(const compute::PlaneReport& a, const compute::PlaneReport& b, const std::string& what) {
+  EXPECT_EQ(a.page, b.page) << what;
+  EXPECT_EQ(a.channel, b.channel) << what;
+  EXPECT_EQ(a.levels, b.levels) << what;
+  EXPECT_EQ(a.counted, b.counted) << what;
+  EXPECT_EQ(a.masked, b.masked) << what;
+  EXPECT_EQ(a.nodata_collisions, b.nodata_collisions) << what;
+  EXPECT_EQ(a.first_count, b.first_count) << what;
+  EXPECT_EQ(a.before, b.before) << what;
+  EXPECT_EQ(a.after, b.after) << what;
+  EXPECT_EQ(a.lut, b.lut) << what;
+}
+
+/// About a third of the pixels are left out.
+inline std::vector<std::uint8_t> random_mask(const NaiveImage& image, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::uint8_t> mask(std::size_t{image.width()} * image.height());
+  for (auto& keep : mask) keep = random() % 3 == 0 ? 0 : static_cast<std::uint8_t>(1 + random() % 255);
+  return mask;
+}
+
 inline std::string describe(const NaiveImage& image) {
   return std::to_string(image.width()) + "x" + std::to_string(image.height()) + " colors " +
          std::to_string(image.format().colors) + " extras " + std::to_string(image.format().extras) + " depth " +

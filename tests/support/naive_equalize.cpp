@@ -127,24 +127,22 @@ NaiveCounts naive_count(const NaiveImage& image, const NaiveValue& value, const 
   return counts;
 }
 
-NaiveImage naive_equalize_channels(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
-                                   const NaiveSelection& selection) {
+NaiveImage naive_apply_channels(const NaiveImage& image, const std::vector<NaiveLut>& luts,
+                                const NaiveSelection& selection) {
   NaiveImage result = image;
   for (unsigned c = 0; c < image.format().colors; ++c) {
-    const NaiveLut lut = naive_lut(rule, naive_count(image, naive_channel(c), selection), levels);
     for (std::uint32_t y = 0; y < image.height(); ++y) {
       for (std::uint32_t x = 0; x < image.width(); ++x) {
-        if (naive_keeps(image, selection, x, y)) result.set(x, y, c, lut[image.get(x, y, c)]);
+        if (naive_keeps(image, selection, x, y)) result.set(x, y, c, luts[c][image.get(x, y, c)]);
       }
     }
   }
   return result;
 }
 
-NaiveImage naive_equalize_luma(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
-                               const NaiveSelection& selection) {
+NaiveImage naive_apply_luma(const NaiveImage& image, const NaiveLut& lut, std::uint32_t levels,
+                            const NaiveSelection& selection) {
   NaiveImage result = image;
-  const NaiveLut lut = naive_lut(rule, naive_count(image, naive_luma, selection), levels);
   const auto top = static_cast<std::int64_t>(levels) - 1;
   for (std::uint32_t y = 0; y < image.height(); ++y) {
     for (std::uint32_t x = 0; x < image.width(); ++x) {
@@ -159,13 +157,11 @@ NaiveImage naive_equalize_luma(const NaiveImage& image, std::string_view rule, s
   return result;
 }
 
-NaiveImage naive_equalize_gray(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
-                               const NaiveSelection& selection) {
+NaiveImage naive_apply_gray(const NaiveImage& image, const NaiveLut& lut, const NaiveValue& value,
+                            const NaiveSelection& selection) {
   compute::PixelFormat format = image.format();
   format.colors = 1;
   NaiveImage result(format, image.width(), image.height());
-  const auto value = rule == "reference" ? naive_gray_pillow : naive_gray;
-  const NaiveLut lut = naive_lut(rule, naive_count(image, value, selection), levels);
   for (std::uint32_t y = 0; y < image.height(); ++y) {
     for (std::uint32_t x = 0; x < image.width(); ++x) {
       const std::uint32_t gray = value(image, x, y);
@@ -174,6 +170,27 @@ NaiveImage naive_equalize_gray(const NaiveImage& image, std::string_view rule, s
     }
   }
   return result;
+}
+
+NaiveImage naive_equalize_channels(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
+                                   const NaiveSelection& selection) {
+  std::vector<NaiveLut> luts;
+  for (unsigned c = 0; c < image.format().colors; ++c) {
+    luts.push_back(naive_lut(rule, naive_count(image, naive_channel(c), selection), levels));
+  }
+  return naive_apply_channels(image, luts, selection);
+}
+
+NaiveImage naive_equalize_luma(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
+                               const NaiveSelection& selection) {
+  const NaiveLut lut = naive_lut(rule, naive_count(image, naive_luma, selection), levels);
+  return naive_apply_luma(image, lut, levels, selection);
+}
+
+NaiveImage naive_equalize_gray(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
+                               const NaiveSelection& selection) {
+  const auto value = rule == "reference" ? naive_gray_pillow : naive_gray;
+  return naive_apply_gray(image, naive_lut(rule, naive_count(image, value, selection), levels), value, selection);
 }
 
 }  // namespace histod::test

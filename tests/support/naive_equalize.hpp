@@ -34,6 +34,15 @@ NaiveValue naive_channel(unsigned channel);
 
 NaiveCounts naive_count(const NaiveImage& image, const NaiveValue& value, const NaiveSelection& selection = {});
 
+/// Pixels by tables that are given: each channel by its own; the change of the luma added to R, G and B, which stay
+/// below `levels`; one channel of `value` (and the extras) in the place of three.
+NaiveImage naive_apply_channels(const NaiveImage& image, const std::vector<NaiveLut>& luts,
+                                const NaiveSelection& selection = {});
+NaiveImage naive_apply_luma(const NaiveImage& image, const NaiveLut& lut, std::uint32_t levels,
+                            const NaiveSelection& selection = {});
+NaiveImage naive_apply_gray(const NaiveImage& image, const NaiveLut& lut, const NaiveValue& value,
+                            const NaiveSelection& selection = {});
+
 /// Each channel by a table of its own counts.
 NaiveImage naive_equalize_channels(const NaiveImage& image, std::string_view rule, std::uint32_t levels,
                                    const NaiveSelection& selection = {});
