@@ -4,6 +4,9 @@ pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/fleet.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/digest.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/posix_disk.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/record.cpp
@@ -18,6 +21,6 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/signals.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp)
-target_link_libraries(histod_daemon_base PUBLIC PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
+target_link_libraries(histod_daemon_base PUBLIC histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
   PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")

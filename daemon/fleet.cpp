@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/fleet.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "control/zk_store.hpp"
+
+namespace histod::daemon {
+
+namespace {
+
+std::int64_t wall_clock_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string joined(const std::vector<std::string>& servers) {
+  std::string text;
+  for (const std::string& server : servers) text += (text.empty() ? "" : ",") + server;
+  return text;
+}
+
+}  // namespace
+
+Fleet::Fleet(Options options, Log& log, FleetBoard& board) : executor_("histod-fleet") {
+  executor_.post([this, options = std::move(options), &log, &board] {
+    node_ = std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms);
+    node_->start();
+  });
+}
+
+Fleet::~Fleet() { stop(); }
+
+control::OpenStore Fleet::opener(const Options& options) {
+  if (!options.settings.servers.empty())
+    return control::zookeeper_opener(executor_,
+                                     {joined(options.settings.servers), options.session_timeout, options.credential});
+  return alone_.emplace(executor_).opener({options.session_timeout, {}});
+}
+
+void Fleet::leave() {
+  executor_.post([this] { node_.reset(); });
+}
+
+void Fleet::stop() {
+  leave();
+  executor_.stop();
+}
+
+}  // namespace histod::daemon
