@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #include "daemon/api/api.hpp"
+#include "daemon/fleet_options.hpp"
 #include "daemon/jobs/runner.hpp"
+#include "daemon/jobs/ulid.hpp"
+#include "daemon/node_identity.hpp"
 #include "daemon/node_metrics.hpp"
 #include "daemon/systemd.hpp"
 #include "daemon/worker.hpp"
@@ -151,6 +154,7 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     if (auto started = engine_.start(); !started)
       throw StartFailure{"--spool " + options_.spool_path + ": " + started.error().message()};
     open_listeners();
+    join_fleet();
   } catch (...) {
     end();
     throw;
@@ -160,6 +164,7 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
 Application::~Application() { end(); }
 
 void Application::end() {
+  if (fleet_) fleet_->stop();
   engine_.drain();
   engine_.stop();
   for (const auto& worker : services_.workers) worker->stop_and_join();
@@ -215,6 +220,22 @@ void Application::open_listeners() {
   for (const ListenAddress& address : options_.listen)
     open(address.text(),
          [&] { return net::http::Listener::open(first.io(), address.address, address.port, on_accept); });
+}
+
+/// After the listeners: peers are told a port that is open.
+void Application::join_fleet() {
+  const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
+  std::string identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
+  auto joined = value_or_fail(fleet_options(options_, std::move(identity), listeners_.front()->port()), "fleet");
+  const std::string& url = joined.settings.self.address;
+  if (!options_.zookeeper.empty()) {
+    log_.info("joining the fleet",
+              {{"zookeeper", options_.zookeeper}, {"root", options_.zookeeper_root}, {"url", url}});
+    if (joined.credential.text.empty())
+      log_.warn("without --zookeeper-credential-file the fleet's znodes are open to all");
+    if (is_loopback_url(url)) log_.warn("other machines cannot reach this node: set --advertise-url", {{"url", url}});
+  }
+  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet);
 }
 
 void Application::accept(int fd) {
@@ -298,6 +319,7 @@ int Application::run() {
 void Application::drain() {
   systemd::stopping("draining");
   services_.draining = true;
+  fleet_->leave();
   engine_.drain();
   services_.workers.front()->mailbox().complete([this] {
     for (const auto& listener : listeners_) listener->stop();
@@ -312,6 +334,7 @@ void Application::drain() {
     wait_until(Clock::now() + k_abort_grace + options_.job_wall_time, all_gone);
   }
   engine_.stop();
+  fleet_->stop();
   log_.info("stopped");
 }
 

@@ -14,6 +14,7 @@
 
 #include "compute/arena.hpp"
 #include "daemon/certificate.hpp"
+#include "daemon/fleet.hpp"
 #include "daemon/jobs/engine.hpp"
 #include "daemon/jobs/spool.hpp"
 #include "daemon/mailbox.hpp"
@@ -40,6 +41,7 @@ class Application {
  private:
   void start_workers();
   void open_listeners();
+  void join_fleet();
   void accept(int fd);
   void note_fallbacks();
   void tick();
@@ -63,6 +65,7 @@ class Application {
   jobs::Engine engine_;
   Services services_;                                            ///< what handlers share; owns the workers
   std::vector<std::unique_ptr<net::http::Listener>> listeners_;  ///< on the first worker's loop
+  std::unique_ptr<Fleet> fleet_;                                 ///< this node's part in it
   std::size_t next_worker_ = 0;
 };
 

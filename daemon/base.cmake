@@ -7,6 +7,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/fleet_options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/digest.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/posix_disk.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/record.cpp
@@ -14,6 +15,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/jobs/ulid.cpp
   ${CMAKE_CURRENT_LIST_DIR}/log.cpp
   ${CMAKE_CURRENT_LIST_DIR}/metrics.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/node_identity.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp

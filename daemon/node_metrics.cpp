@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "daemon/fleet_snapshot.hpp"
 #include "daemon/worker.hpp"
 #include "net/http/server.hpp"
 
@@ -155,6 +156,33 @@ void declare_node(Services& s) {
   });
 }
 
+void declare_fleet(Services& s) {
+  Metrics& m = s.metrics;
+  const auto value = [&s](auto pick) {
+    return std::function<double()>([&s, pick] { return static_cast<double>(pick(*s.fleet.read())); });
+  };
+  using Fleet = const FleetSnapshot&;
+  m.gauge("histod_zookeeper_state", "1 for the state that the session with ZooKeeper is in, 0 for the others.",
+          [&s](const Emit& emit) {
+            using enum control::SessionState;
+            const auto fleet = s.fleet.read();
+            for (const auto state : {connecting, connected, suspended, lost})
+              emit({{"state", std::string(control::state_name(state))}}, fleet->state == state ? 1 : 0);
+          });
+  m.counter("histod_zookeeper_session_losses_total", "Sessions with ZooKeeper that ended before they were ended.",
+            value([](Fleet f) { return f.sessions.losses; }));
+  m.counter("histod_zookeeper_suspensions_total", "Times that ZooKeeper did not answer within a session.",
+            value([](Fleet f) { return f.sessions.suspensions; }));
+  m.gauge("histod_fleet_members", "Members of the fleet, as this node sees it.",
+          value([](Fleet f) { return f.members.size(); }));
+  m.gauge("histod_fleet_members_min", "With fewer members there is an alert.",
+          value([](Fleet f) { return f.min_nodes; }));
+  m.gauge("histod_fleet_leader", "1 when this node leads the fleet.", value([](Fleet f) { return f.leads ? 1 : 0; }));
+  m.gauge("histod_fleet_epoch", "How many leaders the fleet has had.", value([](Fleet f) { return f.epoch; }));
+  m.counter("histod_fleet_elections_total", "Elections that this node has won; all nodes' sum is the fleet's.",
+            value([](Fleet f) { return f.elections; }));
+}
+
 }  // namespace
 
 void declare_metrics(Services& services) {
@@ -162,6 +190,7 @@ void declare_metrics(Services& services) {
   declare_http(services);
   declare_images(services);
   declare_jobs(services);
+  declare_fleet(services);
 }
 
 }  // namespace histod::daemon

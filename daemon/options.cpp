@@ -12,12 +12,15 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include "control/paths.hpp"
+#include "daemon/fleet_options.hpp"
 #include "daemon/options_table.hpp"
 
 namespace histod::daemon {
 namespace {
 
 constexpr std::size_t k_help_columns = 100, k_help_indent = 32;
+constexpr std::size_t k_node_name_chars_max = 64;
 constexpr std::uint64_t k_budget_default_max_bytes = 8ull << 30;
 
 using Errors = std::vector<std::string>;
@@ -197,13 +200,8 @@ void check_together(const Options& options, Errors& errors) {
   if (options.tls_cert_path.empty() != options.tls_key_path.empty()) {
     errors.emplace_back("--tls-cert and --tls-key belong together: set both, or neither");
   }
-  if (!options.zookeeper.empty()) {
-    errors.push_back(fmt::format(
-        "--zookeeper is \"{}\", but this release has no fleet yet (it comes later): leave it empty to run alone",
-        options.zookeeper));
-  }
   if (options.spool_path.empty()) errors.emplace_back("--spool is empty, but jobs need a directory");
-  if (options.node_name.empty()) errors.emplace_back("--node-name is empty, but logs and pages show it");
+  for (std::string& error : check_fleet_options(options)) errors.push_back(std::move(error));
 }
 
 std::string wrap(std::string_view text, std::size_t indent, std::size_t columns) {
@@ -258,7 +256,10 @@ std::uint64_t default_memory_budget_bytes() {
 std::string default_node_name() {
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) != 0 || name[0] == 0) return "localhost";
-  return name;
+  for (char* c = name; *c != 0; ++c)
+    if (!control::is_name(std::string("x") + *c)) *c = '-';
+  name[k_node_name_chars_max] = 0;
+  return name[0] == '.' ? "localhost" : name;
 }
 
 Environment environment_of(char** environ) {

@@ -27,7 +27,7 @@ enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
 /// Half of the memory that this process may use (RAM, or its cgroup's limit), at most 8 GiB.
 std::uint64_t default_memory_budget_bytes();
-/// The host's name.
+/// The host's name, with a dash for what a node's name cannot have.
 std::string default_node_name();
 
 /// Everything that can be configured. The initialisers are the defaults; names, units, bounds and help are in
@@ -38,7 +38,13 @@ struct Options {
   std::string token_file;
   std::string tls_cert_path, tls_key_path;
   std::string node_name = default_node_name();
-  std::string zookeeper;  ///< always empty in this release
+
+  std::string zookeeper;  ///< "host:port,host:port"; empty: the node is alone
+  std::string zookeeper_root = "/histod";
+  std::string zookeeper_credential_file;
+  std::chrono::milliseconds zookeeper_session_timeout{10'000};
+  std::string advertise_url;  ///< empty: by what is listened on
+  std::uint64_t min_nodes = 1;
 
   std::string spool_path = "histod-spool";
   std::uint64_t spool_budget_bytes = 10ull << 30;

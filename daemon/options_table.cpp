@@ -17,17 +17,17 @@ namespace {
 constexpr std::uint64_t k_kib = 1024, k_mib = k_kib * 1024, k_gib = k_mib * 1024, k_tib = k_gib * 1024;
 constexpr std::uint64_t k_second = 1000, k_minute = 60 * k_second, k_hour = 60 * k_minute, k_day = 24 * k_hour;
 
-constexpr std::string_view k_general = "General", k_network = "Network", k_limits = "Limits on what comes in",
-                           k_jobs = "Jobs and their spool", k_machine = "Threads and memory", k_log = "Logs";
+constexpr std::string_view k_general = "General", k_network = "Network", k_fleet = "Fleet",
+                           k_limits = "Limits on what comes in", k_jobs = "Jobs and their spool",
+                           k_machine = "Threads and memory", k_log = "Logs";
 
 const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "config", &Options::config_path, "FILE", "TOML file with any of these options, without the dashes."},
     {k_general, "token-file", &Options::token_file, "FILE",
      "Bearer tokens, one `ROLE TOKEN [NAME]` a line; ROLE is read, submit or admin. Mode 0600. Read again when it "
      "changes."},
-    {k_general, "node-name", &Options::node_name, "NAME", "What this node calls itself."},
-    {k_general, "zookeeper", &Options::zookeeper, "HOSTS",
-     "ZooKeeper of the fleet. This release runs alone: leave it empty."},
+    {k_general, "node-name", &Options::node_name, "NAME",
+     "What this node calls itself; each node of a fleet has a name of its own."},
     {k_general, "metrics-public", &Options::metrics_public, "", "Serve /metrics without a token."},
     {k_general, "bench", &Options::bench, "", "For histobench only: serve POST /v1/echo."},
 
@@ -50,6 +50,19 @@ const std::array k_rows = std::to_array<OptionRow>({
      k_hour},
     {k_network, "auth-failures-per-minute", CountMember{&Options::auth_failures_per_minute}, "N",
      "Wrong tokens from one address before it gets 429.", 1, 10'000},
+
+    {k_fleet, "zookeeper", &Options::zookeeper, "HOST:PORT,...",
+     "ZooKeeper servers of the fleet. Without any, this node is a fleet of one. Names and credentials travel in the "
+     "clear: use a private network or a tunnel."},
+    {k_fleet, "zookeeper-root", &Options::zookeeper_root, "PATH", "Under which the fleet has its znodes."},
+    {k_fleet, "zookeeper-credential-file", &Options::zookeeper_credential_file, "FILE",
+     "One line `user:password`, the same for all nodes; the znodes are then for them alone. Mode 0600."},
+    {k_fleet, "zookeeper-session-timeout", &Options::zookeeper_session_timeout, "TIME",
+     "After how long without an answer a node counts as gone; the servers may grant another.", k_second, 10 * k_minute},
+    {k_fleet, "advertise-url", &Options::advertise_url, "URL",
+     "Where the other nodes reach this one. Default: the first --listen; for all addresses, the host's name."},
+    {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N", "With fewer members, the fleet raises an alert.", 1,
+     10'000},
 
     {k_limits, "max-upload-bytes", BytesMember{&Options::max_upload_bytes}, "SIZE", "Length of a request's body.", 1,
      k_tib},

@@ -22,7 +22,9 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "control/credential.hpp"
 #include "daemon/api/auth.hpp"
+#include "daemon/fleet_options.hpp"
 #include "daemon/options_table.hpp"
 
 namespace histod::daemon {
@@ -259,6 +261,22 @@ Check check_tls(const std::string& cert_path, const std::string& key_path) {
   return ok("tls", cert_path + " and its key fit together");
 }
 
+Check check_fleet(const Options& options) {
+  if (options.zookeeper.empty()) return ok("fleet", "no fleet is configured, so this node works alone");
+  const std::string& path = options.zookeeper_credential_file;
+  const std::string cure =
+      "(umask 077; echo \"histod:$(openssl rand -hex 24)\" > zookeeper), the same file on all nodes, "
+      "then --zookeeper-credential-file zookeeper";
+  if (path.empty()) return warn("fleet", "without a credential the fleet's znodes are open to all", cure);
+  if (const auto credential = control::read_credential(path); !credential)
+    return fail("fleet", "the credential cannot be used: " + credential.error(), cure);
+  const std::string url = advertised_url(options, options.listen.front().port);
+  if (is_loopback_url(url))
+    return warn("fleet", fmt::format("the other nodes are told {}, which other machines cannot reach", url),
+                "set --advertise-url");
+  return ok("fleet", fmt::format("the fleet is at {}, and its nodes reach this one at {}", options.zookeeper, url));
+}
+
 std::vector<Check> run_preflight(const Options& options, const Probes& probes) {
   const std::uint64_t workers = std::max<std::uint64_t>(options.workers, 1);
   std::vector<Check> checks;
@@ -270,6 +288,7 @@ std::vector<Check> run_preflight(const Options& options, const Probes& probes) {
   checks.push_back(check_spool(options.spool_path, options.spool_budget_bytes));
   checks.push_back(check_token_file(options.token_file));
   checks.push_back(check_tls(options.tls_cert_path, options.tls_key_path));
+  checks.push_back(check_fleet(options));
   checks.push_back(check_open_files(workers * options.connections + 64));
   checks.push_back(check_clock());
   return checks;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/api/auth.hpp"
+#include "daemon/fleet_board.hpp"
 #include "daemon/jobs/engine.hpp"
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
@@ -40,6 +41,7 @@ struct Services {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
+  FleetBoard fleet = {};  ///< how the fleet stands
 };
 
 }  // namespace histod::daemon

@@ -25,6 +25,7 @@ constexpr std::array k_routes{
     Route{"GET", "/v1/jobs/{}", Role::read, BodyKind::none, jobs_get},
     Route{"GET", "/v1/jobs/{}/result", Role::read, BodyKind::none, jobs_result},
     Route{"DELETE", "/v1/jobs/{}", Role::submit, BodyKind::none, jobs_delete},
+    Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
     Route{"GET", "/download/{}", Role::read, BodyKind::none, download},

@@ -93,6 +93,7 @@ void ready_original(Context context);
 void healthz(Context context);  // health.cpp
 void readyz(Context context);
 void metrics(Context context);
+void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void openapi(Context context);  // page.cpp
 void page(Context context);

@@ -6,6 +6,7 @@
 
 #include "daemon/api/api.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/fleet_snapshot.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -63,8 +64,14 @@ void download(Context context) {
 void health_original(Context context) { context.send(json_response(200, boost::json::object{{"status", "healthy"}})); }
 
 void ready_original(Context context) {
-  // A node alone is its own coordinator, so it is always connected.
-  context.send(json_response(200, boost::json::object{{"status", "ready"}, {"zookeeper", "embedded"}}));
+  // Of all probes this one alone asks for ZooKeeper: whoever wants to know whether the node takes work asks /readyz.
+  const auto fleet = context.services.fleet.read();
+  const bool ready = fleet->connected();
+  const std::string_view word = fleet->embedded() && ready ? "embedded" : control::state_name(fleet->state);
+  http::Response response = json_response(
+      ready ? 200 : 503, boost::json::object{{"status", ready ? "ready" : "not ready"}, {"zookeeper", word}});
+  if (!ready) response.fields.emplace_back("Retry-After", "1");
+  context.send(std::move(response));
 }
 
 }  // namespace histod::daemon::api

@@ -4,6 +4,7 @@
 
 #include "daemon/api/api.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/fleet_snapshot.hpp"
 #include "daemon/worker.hpp"
 #include "net/http/server.hpp"
 
@@ -37,6 +38,15 @@ json::array arenas_json(const Placement& placement) {
   return out;
 }
 
+json::object fleet_json(const FleetSnapshot& fleet) {
+  return {{"zookeeper", control::state_name(fleet.state)},
+          {"embedded", fleet.embedded()},
+          {"members", fleet.members.size()},
+          {"role", fleet.role()},
+          {"epoch", fleet.epoch},
+          {"alert", !fleet.alert().empty()}};
+}
+
 json::object limits_json(const Options& o) {
   return {{"upload_bytes", o.max_upload_bytes}, {"pixels", o.max_pixels},
           {"dimension", o.max_dimension},       {"pages", o.max_pages},
@@ -61,6 +71,7 @@ void node(Context context) {
                                                {"workers", workers_json(services)},
                                                {"arenas", arenas_json(services.placement)},
                                                {"fallbacks", std::move(fallbacks)},
+                                               {"fleet", fleet_json(*services.fleet.read())},
                                                {"limits", limits_json(services.options)}}));
 }
 

@@ -11,6 +11,7 @@
 #include <boost/json/parse.hpp>
 
 #include "daemon/api/api.hpp"
+#include "daemon/fleet_snapshot.hpp"
 #include "daemon/worker.hpp"
 #include "tests/daemon/engine_rig.hpp"
 
@@ -135,6 +136,9 @@ class ApiRig {
     worker.pool.resident_bytes = 1u << 20;
     worker.pool.try_huge_pages = false;
     worker.pipeline.memory_wait = std::chrono::hours(1);
+    daemon::FleetSnapshot alone;
+    alone.state = control::SessionState::connected;
+    services.fleet.publish(std::make_shared<const daemon::FleetSnapshot>(alone));
     services.workers.push_back(std::make_unique<daemon::Worker>(worker, arena_, [this](daemon::Worker& w) {
       auto handler = std::make_unique<daemon::api::Api>(services, w);
       api_ = handler.get();

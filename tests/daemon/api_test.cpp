@@ -33,6 +33,7 @@ constexpr Promise k_promises[] = {
     {"GET", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::read, BodyKind::none},
     {"GET", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/result", Role::read, BodyKind::none},
     {"DELETE", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::submit, BodyKind::none},
+    {"GET", "/v1/cluster", Role::read, BodyKind::none},
     {"GET", "/v1/node", Role::read, BodyKind::none},
     {"POST", "/upload", Role::submit, BodyKind::image},
     {"GET", "/download/01ARZ3NDEKTSV4RRFFQ69G5FAV_final.png", Role::read, BodyKind::none},

@@ -94,14 +94,14 @@ TEST(Options, TheFileTakesTheTypesOfToml) {
   const std::string file =
       folder.file("c.toml",
                   "listen = [\"127.0.0.1:1\", \"[::1]:2\"]\npin = false\nmax-upload-bytes = \"1MiB\"\n"
-                  "spool-budget = 2097152\nidle-timeout = '250ms'\nnode-name = \"a\\\"b\"\n");
+                  "spool-budget = 2097152\nidle-timeout = '250ms'\nspool = \"a\\\"b\"\n");
   const Options o = parsed({"--config", file}).options;
   EXPECT_EQ(o.listen.size(), 2u);
   EXPECT_FALSE(o.pin);
   EXPECT_EQ(o.max_upload_bytes, 1u << 20);
   EXPECT_EQ(o.spool_budget_bytes, 2u << 20);
   EXPECT_EQ(o.idle_timeout, 250ms);
-  EXPECT_EQ(o.node_name, "a\"b");
+  EXPECT_EQ(o.spool_path, "a\"b");
 }
 
 TEST(Options, ErrorsOfTheFileHaveTheirLine) {
@@ -179,11 +179,17 @@ TEST(Options, SizesTimesAndCountsHaveBounds) {
   for (const auto& [argument, valid] : cases) EXPECT_EQ(errors({argument}).empty(), valid) << argument;
 }
 
-TEST(Options, ZookeeperIsOfALaterRelease) {
-  EXPECT_THAT(errors({"--zookeeper=zk1:2181"}),
-              ElementsAre(AllOf(HasSubstr("zk1:2181"), HasSubstr("leave it empty to run alone"))));
-  EXPECT_THAT(errors({"--zookeeper="}), IsEmpty());
-  EXPECT_THAT(errors({}, {{"HISTOD_ZOOKEEPER", ""}}), IsEmpty());
+TEST(Options, TheFleetsComeFromEverywhere) {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("c.toml", "zookeeper = \"zk1:2181,zk2:2181\"\nmin-nodes = 3\n");
+  const Options o =
+      parsed({"--config", file, "--zookeeper-root=/f"}, {{"HISTOD_ADVERTISE_URL", "http://n1:80"}}).options;
+  EXPECT_EQ(o.zookeeper, "zk1:2181,zk2:2181");
+  EXPECT_EQ(o.min_nodes, 3u);
+  EXPECT_EQ(o.zookeeper_root, "/f");
+  EXPECT_EQ(o.advertise_url, "http://n1:80");
+  EXPECT_EQ(o.zookeeper_session_timeout, 10s);
+  EXPECT_THAT(errors({}, {{"HISTOD_ZOOKEEPER", "zk1"}}), ElementsAre(HasSubstr("\"zk1\"")));
 }
 
 TEST(Options, StrangeVariablesAreWarnedOfAndThoseOfKubernetesAreNot) {
@@ -215,8 +221,8 @@ TEST(Options, ActionsAreFound) {
 TEST(Options, PrintedConfigurationIsReadBackTheSame) {
   const TemporaryFolder folder;
   const ParsedOptions first =
-      parsed({"--listen=[::1]:80,0.0.0.0:81", "--spool=a \"b\"\\c\n", "--idle-timeout=1500ms", "--no-pin",
-              "--spool-budget=1025MiB", "--io=epoll", "--max-pages=12", "--node-name=größe"});
+      parsed({"--listen=[::1]:80,0.0.0.0:81", "--spool=größe \"b\"\\c\n", "--idle-timeout=1500ms", "--no-pin",
+              "--spool-budget=1025MiB", "--io=epoll", "--max-pages=12", "--node-name=n1"});
   const std::string text = print_config(first);
   const ParsedOptions second = parsed({"--config", folder.file("c.toml", text)});
   for (const OptionRow& row : option_rows()) {

@@ -118,6 +118,22 @@ TEST(Preflight, CertificateAndKeyMustFit) {
   expect(check_tls(path("a.crt"), folder.file("junk", "junk")), CheckState::fail, "is no key of");
 }
 
+TEST(Preflight, TheFleetNeedsACredentialAndAnAddress) {
+  const TemporaryFolder folder;
+  Options options;
+  expect(check_fleet(options), CheckState::ok, "works alone");
+  options.zookeeper = "zk1:2181";
+  expect(check_fleet(options), CheckState::warn, "open to all");
+  options.zookeeper_credential_file = (folder.path() / "none").string();
+  expect(check_fleet(options), CheckState::fail, "No such file");
+  options.zookeeper_credential_file = folder.file("open", "histod:0123456789abcdef", 0604);
+  expect(check_fleet(options), CheckState::fail, "others may use it");
+  options.zookeeper_credential_file = folder.file("good", "histod:0123456789abcdef");
+  expect(check_fleet(options), CheckState::warn, "http://127.0.0.1:8080");
+  options.advertise_url = "http://node1:8080";
+  expect(check_fleet(options), CheckState::ok, "zk1:2181, and its nodes reach this one at http://node1:8080");
+}
+
 TEST(Preflight, RunsAllChecksInOrder) {
   const TemporaryFolder folder;
   Options options;
@@ -132,16 +148,17 @@ TEST(Preflight, RunsAllChecksInOrder) {
     return out;
   };
   const auto checks = run_preflight(options, probes);
-  EXPECT_EQ(names(checks), "io_uring memlock huge-pages pinning spool tokens tls open-files clock ");
+  EXPECT_EQ(names(checks), "io_uring memlock huge-pages pinning spool tokens tls fleet open-files clock ");
   EXPECT_EQ(rings, 1);
   EXPECT_EQ(worst(checks), CheckState::fail);
   options.io = Io::automatic;
   EXPECT_EQ(worst(run_preflight(options, probes)), CheckState::warn);
   options.io = Io::epoll;
   options.pin = false;
-  EXPECT_EQ(names(run_preflight(options, probes)), "io_uring memlock huge-pages spool tokens tls open-files clock ");
+  EXPECT_EQ(names(run_preflight(options, probes)),
+            "io_uring memlock huge-pages spool tokens tls fleet open-files clock ");
   EXPECT_EQ(rings, 2);  // a ring that is not wanted is not tried
-  EXPECT_EQ(names(run_preflight(options, {})), "memlock huge-pages spool tokens tls open-files clock ");
+  EXPECT_EQ(names(run_preflight(options, {})), "memlock huge-pages spool tokens tls fleet open-files clock ");
 }
 
 TEST(Preflight, IsPrintedALineEach) {

@@ -55,9 +55,14 @@ class CommandLineTest(unittest.TestCase):
             done = run("--token-file", f"{folder}/none", "--spool", f"{folder}/spool")
             self.assertEqual((done.returncode, len(done.stderr.strip().splitlines())), (1, 1), done.stderr)
             self.assertIn(f"{folder}/none", done.stderr)
-        done = run("--zookeeper", "zk1:2181")
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("zookeeper", done.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            tokens = pathlib.Path(folder, "tokens")
+            tokens.write_text("admin 0123456789abcdef0123456789abcdef\n")
+            tokens.chmod(0o600)
+            done = run("--token-file", str(tokens), "--spool", f"{folder}/spool", "--listen", "127.0.0.1:0", "--io", "auto",
+                       "--log-level", "error", "--zookeeper", "127.0.0.1:1", "--zookeeper-credential-file", f"{folder}/none")
+            self.assertEqual((done.returncode, len(done.stderr.strip().splitlines())), (1, 1), done.stderr)
+            self.assertIn(f"--zookeeper-credential-file: {folder}/none", done.stderr)
 
     def test_check_names_cures(self):
         with tempfile.TemporaryDirectory() as folder:
