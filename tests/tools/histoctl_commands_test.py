@@ -2,6 +2,7 @@
 """histogram, status, jobs, and equalize by jobs."""
 import json
 import re
+import signal
 import unittest
 
 import stub_server
@@ -74,6 +75,60 @@ class StatusTest(HistoctlTest):
     def test_readiness_needs_no_token(self):
         done = self.run_ctl("status", env=self.environment(HISTOCTL_TOKEN_FILE=None), expect=4)
         self.assertIn(b"is ready", done.stdout)
+
+
+class ClusterTest(HistoctlTest):
+    def test_text(self):
+        text = self.run_ctl("cluster").stdout.decode()
+        self.assertEqual(text.splitlines(), [
+            "node      n2, role member",
+            "zookeeper CONNECTED since 2026-01-02T03:04:05.678Z, session 0x1001, zk1:2181, zk2:2181",
+            "leader    n1, epoch 7",
+            "counts    1 elections won, 2 sessions lost, 5 suspended",
+            "",
+            "member  role    url             version  CPUs",
+            "n1      leader  http://n1:8080  9.9.9    4",
+            "n2      member  http://n2:8080  9.9.9    4     (asked)",
+            "n3      member  http://n3:8080  9.9.9    4"])
+
+    def test_json(self):
+        self.assertEqual(self.json_lines("cluster"), [stub_server.CLUSTER])
+
+    def test_alert_and_trouble(self):
+        cluster = self.server.cluster
+        cluster.update(alert=True, alert_detail="the fleet has 2 members, but needs 3")
+        cluster["leader"]["name"] = None
+        self.assertIn("ALERT     the fleet has 2 members, but needs 3\n", self.run_ctl("cluster", expect=1).stdout.decode())
+        cluster["alert"] = False
+        cluster["zookeeper"].update(state="LOST", trouble="ZooKeeper refuses\x1b[2J the credential")
+        text = self.run_ctl("cluster", expect=1).stdout.decode()
+        self.assertIn("trouble   ZooKeeper refuses?[2J the credential\n", text)
+        self.assertIn("leader    -, epoch 7\n", text)
+
+    def test_a_node_that_is_alone(self):
+        self.server.cluster["zookeeper"].update(embedded=True, servers=[])
+        self.assertIn("zookeeper none: this node is a fleet of one\n", self.run_ctl("cluster").stdout.decode())
+
+    def test_watching_ends_with_ctrl_c(self):
+        running = self.start("cluster", "--watch", "--json")
+        for _ in range(2):
+            self.assertEqual(json.loads(running.stdout.readline()), stub_server.CLUSTER)
+        running.send_signal(signal.SIGINT)
+        self.assertEqual(running.wait(60), 0)
+        self.assertEqual(running.stderr.read(), b"")
+        running.stdout.close()
+        running.stderr.close()
+
+    def test_watching_outlives_a_node_that_is_away_but_not_a_refusal(self):
+        done = self.run_ctl("cluster", "--watch", env=self.environment(HISTOCTL_TOKEN_FILE=None), expect=4)
+        self.assert_one_line(done, "token")
+        running = self.start("cluster", "--watch", "--retries", "0", env=self.environment(HISTOCTL_SERVER=self.closed_port_url()))
+        for _ in range(2):
+            self.assertTrue(running.stderr.readline().startswith(b"histoctl: "))
+        running.send_signal(signal.SIGTERM)
+        self.assertEqual(running.wait(60), 0)
+        running.stdout.close()
+        running.stderr.close()
 
 
 class AsyncTest(HistoctlTest):

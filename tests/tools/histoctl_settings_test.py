@@ -7,7 +7,7 @@ import unittest
 
 from harness import HISTOCTL, HistoctlTest
 
-COMMANDS = ("equalize", "histogram", "status", "jobs", "completion")
+COMMANDS = ("equalize", "histogram", "status", "cluster", "jobs", "completion")
 
 
 class UsageTest(HistoctlTest):
@@ -30,6 +30,8 @@ class UsageTest(HistoctlTest):
             (["equalize", "a", "--format", "tiff", "--png", "small"], "--png: only with --format png"),
             (["histogram"], "no input"),
             (["status", "more"], "takes no operands"),
+            (["cluster", "more"], "takes no operands"),
+            (["status", "--watch"], "--watch: there is no such option"),
             (["jobs"], "say list, show, get or cancel"),
             (["jobs", "show"], "name one job"),
             (["jobs", "list", "x"], "takes no operands"),
@@ -117,6 +119,7 @@ class CompletionTest(HistoctlTest):
                          ["opencv", "exact", "reference", "pillow", "vips"])
         self.assertEqual(self.complete("histoctl", "equalize", "ph"), ["photo.pgm"])
         self.assertEqual(self.complete("histoctl", "jobs", "ca"), ["cancel"])
+        self.assertEqual(self.complete("histoctl", "cluster", "--wa"), ["--watch"])
         self.assertEqual(self.complete("histoctl", "jobs", "list", "--state", "d"), ["done"])
         self.assertNotIn("--rule", self.complete("histoctl", "status", "--"))
 

@@ -174,6 +174,13 @@ class RealDaemonTest(unittest.TestCase):
         self.assert_fits("Node", document["node"])
         self.assertIn(b"is ready", self.ctl("status").stdout)
 
+    def test_cluster_of_one(self):
+        [document] = self.documents("cluster")
+        self.assert_fits("Cluster", document)
+        self.assertEqual([member["leader"] for member in document["members"]], [True])
+        self.assertEqual(document["members"][0]["url"], self.daemon.url)
+        self.assertIn(b"a fleet of one", self.ctl("cluster").stdout)
+
     def test_jobs(self):
         self.write("job.pgm", pgm(50, 20, 3))
         [job_id] = self.ctl("equalize", "job.pgm", "--no-wait").stdout.decode().split()

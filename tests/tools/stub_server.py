@@ -9,6 +9,7 @@ Trouble is planned beforehand: each request to a path of images or jobs takes th
   "short"                                                             promise more bytes than are sent
 """
 import collections
+import copy
 import hashlib
 import http.server
 import json
@@ -252,6 +253,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200 if ready else 503, json.dumps({"ready": ready, "draining": not ready}).encode())
         elif path == "/v1/node":
             self.answer(200, json.dumps(NODE).encode())
+        elif path == "/v1/cluster":
+            self.answer(200, json.dumps(self.server.cluster).encode())
 
     def equalize(self, body):
         image, _, filename = self.image_of(body)
@@ -335,7 +338,18 @@ NODE = {
     "workers": [{"cpu": 0, "numa_node": 0, "bytes_in_flight": 12, "leased_bytes": 2097152, "budget_bytes": 1073741824,
                  "pages": "4 KiB"}],
     "arenas": [{"cpus": [0, 1], "threads": 2}], "isa": "avx2",
-    "fallbacks": [{"what": "huge pages", "why": "none are reserved"}], "limits": {"body_bytes": BODY_BYTES_MAX},
+    "fallbacks": [{"what": "huge pages", "why": "none are reserved"}],
+    "fleet": {"zookeeper": "CONNECTED", "embedded": True, "members": 1, "role": "leader", "epoch": 1, "alert": False}, "limits": {"body_bytes": BODY_BYTES_MAX},
+}
+
+CLUSTER = {
+    "node_name": "n2", "role": "member", "min_nodes": 3, "alert": False,
+    "zookeeper": {"state": "CONNECTED", "since": "2026-01-02T03:04:05.678Z", "embedded": False, "servers": ["zk1:2181", "zk2:2181"],
+                  "session_id": "0x1001", "session_timeout_ms": 4000},
+    "leader": {"name": "n1", "epoch": 7},
+    "members": [{"name": f"n{i}", "id": f"id{i}", "url": f"http://n{i}:8080", "version": "9.9.9", "cpus": 4, "self": i == 2,
+                 "leader": i == 1} for i in (1, 2, 3)],
+    "counts": {"elections_won": 1, "sessions": 3, "suspensions": 5, "session_losses": 2},
 }
 
 
@@ -355,6 +369,7 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.description = load_description()
         self.body_bytes_max = BODY_BYTES_MAX
         self.ready = True
+        self.cluster = copy.deepcopy(CLUSTER)
         self.plans = collections.deque()
         self.violations, self.log = [], []
         self.jobs, self.keys = {}, {}

@@ -145,6 +145,10 @@ constexpr OptionSpec k_job_options[] = {
     k_overwrite,
 };
 
+constexpr OptionSpec k_cluster_options[] = {
+    {"watch", 'w', Value::none, "", "", "show it again each second, until Ctrl-C"},
+};
+
 constexpr CommandSpec k_commands[] = {
     {"equalize", "IN... [-o OUT|DIR]", "equalize images",
      "Sends each image to the daemon and writes what comes back. IN may be -, for standard input.\n"
@@ -170,6 +174,10 @@ constexpr CommandSpec k_commands[] = {
      {},
      "  histoctl status --json\n",
      ""},
+    {"cluster", "", "show the fleet as the daemon sees it",
+     "Who is in it, who leads, and how the daemon stands with ZooKeeper. Exits with 1 when ZooKeeper is not\n"
+     "connected, or there are fewer members than the daemon's --min-nodes.",
+     k_cluster_options, "  histoctl cluster --watch\n  histoctl cluster --json | jq -r '.members[].url'\n", ""},
     {"jobs", "list | show ID | get ID [-o OUT] | cancel ID...", "look at stored jobs, fetch results, cancel",
      "`get` writes the result of a finished job. `cancel` also deletes the job's record and files.", k_job_options,
      "  histoctl jobs list --state failed\n  histoctl jobs get 01J9ZQ5V7C3M8T2X4R6W0YBNDE -o out.png\n",

@@ -13,6 +13,7 @@ namespace histod::ctl {
 Result<Exit> run_equalize(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_cluster(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
 
 /// Options that do not go together. Exit::usage.

@@ -25,6 +25,7 @@ Result<Exit> dispatch(const Arguments& arguments) {
   if (name == "equalize") return run_equalize(arguments, *settings);
   if (name == "histogram") return run_histogram(arguments, *settings);
   if (name == "status") return run_status(arguments, *settings);
+  if (name == "cluster") return run_cluster(arguments, *settings);
   return run_jobs(arguments, *settings);
 }
 

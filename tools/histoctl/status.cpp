@@ -2,50 +2,13 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "tools/histoctl/answer.hpp"
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
 namespace {
-
-std::string scalar(const json::value& value) {
-  return one_line(value.is_string() ? std::string(value.get_string()) : to_text(value));
-}
-
-std::string field(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  return found ? scalar(*found) : "-";
-}
-
-bool flag(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  return found && found->is_bool() && found->get_bool();
-}
-
-double number(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  boost::system::error_code error;
-  const double value = found ? found->to_number<double>(error) : 0;
-  return error ? 0 : value;
-}
-
-Result<json::object> parse_object(const std::string& body) {
-  boost::system::error_code error;
-  json::value parsed = json::parse(body, error);
-  if (error || !parsed.is_object()) return fail(Exit::some_failed, "the server's answer is not a JSON object");
-  return std::move(parsed.get_object());
-}
-
-/// Calls `show` with each object of the array `key`.
-template <class Show>
-void for_each_object(const json::object& object, std::string_view key, Show show) {
-  const json::value* found = object.if_contains(key);
-  if (!found || !found->is_array()) return;
-  for (const json::value& each : found->get_array()) {
-    if (each.is_object()) show(each.get_object());
-  }
-}
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::uint64_t>(seconds);
