@@ -146,8 +146,11 @@ FleetSnapshot FleetNode::look() const {
   const auto leadership = election_.leadership();
   now.leads = leadership.has_value();
   now.epoch = leadership ? std::max(leadership->epoch, observer_.epoch()) : observer_.epoch();
-  // One who has gone leads no more, though nobody has taken over yet.
-  if (find(now.members, observer_.leader()) != nullptr) now.leader = observer_.leader();
+  // This node knows best whether it leads; another one that has gone leads no more, though nobody has taken over yet.
+  if (now.leads)
+    now.leader = now.self;
+  else if (observer_.leader() != now.self && find(now.members, observer_.leader()) != nullptr)
+    now.leader = observer_.leader();
   now.min_nodes = settings_.min_nodes;
   now.trouble = trouble();
   now.elections = elections_;

@@ -142,6 +142,7 @@ TEST(FleetNode, WhoWasStoppedFindsItsSessionLostAndComesBack) {
   ASSERT_TRUE(rig.loop().drive([&] { return node.shown().state == SessionState::lost; }, 2s));
   EXPECT_FALSE(node.shown().leads);
   EXPECT_EQ(node.shown().role(), "outside");
+  EXPECT_EQ(node.shown().leader, "") << "that it led is over, though nobody else does";
   EXPECT_GE(node.shown().since_ms, since + 20'000);
   EXPECT_THAT(node.names(), ElementsAre("a")) << "as they were last seen";
   ASSERT_TRUE(rig.loop().drive([&] { return node.settled(1) && node.shown().leads; }));
