@@ -12,16 +12,16 @@ import json
 import os
 import pathlib
 import select
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
-JARS = pathlib.Path("/usr/share/java/zookeeper.jar")
-TICK_MS = 200  # sessions of 400 ms and more
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "lib"))
+import zookeeper_server  # noqa: E402
+
 START_S = 60
 # A whole address is ours, by our process id, so that fixed ports collide with nobody's. All are below the ephemeral range.
 PORT, PEER_PORT, ELECTION_PORT = 12181, 12281, 12381
@@ -38,32 +38,17 @@ class Servers:
         self.processes = [None] * count
 
     def configure(self, index):
-        home = self.folder / str(index)
-        (home / "data").mkdir(parents=True)
-        lines = [f"tickTime={TICK_MS}", "initLimit=50", "syncLimit=25", f"dataDir={home / 'data'}", f"clientPort={PORT + index}",
-                 f"clientPortAddress={self.address}", "admin.enableServer=false", "4lw.commands.whitelist=srvr", "maxClientCnxns=0",
-                 f"minSessionTimeout={2 * TICK_MS}", "maxSessionTimeout=60000", "standaloneEnabled=true"]
-        if self.count > 1:
-            lines += [f"server.{i + 1}={self.address}:{PEER_PORT + i}:{ELECTION_PORT + i}" for i in range(self.count)]
-            (home / "data" / "myid").write_text(f"{index + 1}\n")
-        (home / "zoo.cfg").write_text("\n".join(lines) + "\n")
+        zookeeper_server.configure(self.folder / str(index), index, [(self.address, PORT + i) for i in range(self.count)],
+                                   [f"{self.address}:{PEER_PORT + i}:{ELECTION_PORT + i}" for i in range(self.count)])
 
     def spawn(self, index):
         home = self.folder / str(index)
-        command = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dzookeeper.forceSync=no",
-                   "-Djava.net.preferIPv4Stack=true", "-cp", str(JARS), "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(home / "zoo.cfg")]
         with open(home / "log", "ab") as log:
-            self.processes[index] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home)
+            self.processes[index] = subprocess.Popen(zookeeper_server.command(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                     cwd=home)
 
     def mode(self, index):
-        """standalone, leader or follower; empty while it does not serve."""
-        try:
-            with socket.create_connection((self.address, PORT + index), timeout=2) as connection:
-                connection.sendall(b"srvr")
-                answer = connection.makefile().read()
-        except OSError:
-            return ""
-        return next((line.split(": ")[1] for line in answer.splitlines() if line.startswith("Mode: ")), "")
+        return zookeeper_server.mode((self.address, PORT + index))
 
     def wait(self, indices):
         deadline = time.monotonic() + START_S
@@ -115,8 +100,8 @@ def serve(count, folder):
 
 
 def main():
-    if not JARS.exists() or shutil.which("java") is None:
-        print("no ZooKeeper server: install the packages zookeeper and default-jre-headless", flush=True)
+    if missing := zookeeper_server.missing():
+        print(missing, flush=True)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
