@@ -164,7 +164,7 @@ class UpAndDownTest(FleetTest):
         for number in (signal.SIGTERM, signal.SIGKILL):
             running = subprocess.Popen([sys.executable, str(TOOL), "up", "--state", str(self.state), "--histod", PROGRAM],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            while "nodes" not in running.stderr.readline():
+            while "nodes:" not in running.stderr.readline():
                 self.assertIsNone(running.poll())
             running.send_signal(number)
             running.stderr.close()
@@ -252,7 +252,8 @@ class FaultTest(FleetTest):
         print(f"{sum(map(len, answers.values()))} images meanwhile")
 
     def test_another_credential_is_refused_and_tried_again(self):
-        self.up("4s", "-n", "1")
+        self.up("4s", "-n", "1", "--", "--max-pages", "7")
+        self.assertEqual(json.loads(self.request("node1", "/v1/node")[1])["limits"]["pages"], 7)
         with tempfile.TemporaryDirectory(prefix="histod-stranger-") as folder:
             credential = pathlib.Path(folder, "credential")
             credential.touch(0o600)
