@@ -129,34 +129,37 @@ TEST(FleetOptions, BecomeTheFleets) {
   EXPECT_THAT(refused.error(), AllOf(HasSubstr("--zookeeper-credential-file: "), Not(HasSubstr("secret"))));
 }
 
+constexpr const char* k_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+constexpr const char* k_other = "01BX5ZZKBKACTAV9WEVGEMMVRZ";
+std::string make_id() { return k_id; }
+std::string make_other() { return k_other; }
+
 TEST(NodeIdentity, IsMadeOnceAndSurvivesAPowerLoss) {
-  const std::string id = "01ARZ3NDEKTSV4RRFFQ69G5FAV", other = "01BX5ZZKBKACTAV9WEVGEMMVRZ";
   test::MemoryDisk disk;
-  EXPECT_EQ(node_identity(disk, [&] { return id; }).value(), id);
-  EXPECT_EQ(node_identity(disk, [&] { return other; }).value(), id);
+  EXPECT_EQ(node_identity(disk, make_id).value(), k_id);
+  EXPECT_EQ(node_identity(disk, make_other).value(), k_id);
   const auto after = disk.after_power_loss(false);
-  EXPECT_EQ(node_identity(*after, [&] { return other; }).value(), id);
+  EXPECT_EQ(node_identity(*after, make_other).value(), k_id);
   for (const char* broken : {"", "short", "01ARZ3NDEKTSV4RRFFQ69G5FA/", "01ARZ3NDEKTSV4RRFFQ69G5FAVX"}) {
     disk.put("node-id", broken);
-    EXPECT_EQ(node_identity(disk, [&] { return other; }).value(), other) << broken;
-    disk.put("node-id", id);
+    EXPECT_EQ(node_identity(disk, make_other).value(), k_other) << broken;
+    disk.put("node-id", k_id);
   }
 }
 
 TEST(NodeIdentity, ADiskThatFailsIsAnError) {
-  const std::string id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
   std::uint64_t calls = 0;
   {
     test::MemoryDisk disk;
-    ASSERT_TRUE(node_identity(disk, [&] { return id; }));
+    ASSERT_TRUE(node_identity(disk, make_id));
     calls = disk.calls;
   }
   EXPECT_GE(calls, 4u);
   for (std::uint64_t at = 0; at < calls; ++at) {
     test::MemoryDisk disk;
     disk.fail_at = at;
-    EXPECT_FALSE(node_identity(disk, [&] { return id; })) << at;
-    EXPECT_EQ(node_identity(disk, [&] { return id; }).value(), id) << at;
+    EXPECT_FALSE(node_identity(disk, make_id)) << at;
+    EXPECT_EQ(node_identity(disk, make_id).value(), k_id) << at;
   }
 }
 
