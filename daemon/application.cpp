@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <future>
 #include <ranges>
 #include <tuple>
@@ -29,6 +30,7 @@ namespace {
 
 constexpr std::chrono::seconds k_tick{1};
 constexpr std::chrono::seconds k_abort_grace{5};
+constexpr std::chrono::seconds k_fleet_grace{5};
 constexpr std::chrono::seconds k_worker_silence_max{5};
 constexpr std::size_t k_resident_bytes = 64u << 20;
 
@@ -334,8 +336,11 @@ void Application::drain() {
     wait_until(Clock::now() + k_abort_grace + options_.job_wall_time, all_gone);
   }
   engine_.stop();
-  fleet_->stop();
+  const bool gone = fleet_->stop_within(k_fleet_grace);
+  if (!gone) log_.warn("not waited for: ZooKeeper's servers are still being looked up");
   log_.info("stopped");
+  // All that is to last is on the disk, and the resolver cannot be called back.
+  if (!gone) std::_Exit(0);
 }
 
 }  // namespace histod::daemon

@@ -49,6 +49,9 @@ ThreadExecutor::Task ThreadExecutor::next() {
 void ThreadExecutor::main(const std::string& name) {
   ::pthread_setname_np(::pthread_self(), name.c_str());
   while (!stopping_) next()();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  end_.notify_all();
 }
 
 /// What is dropped may own what posts more when it goes.
@@ -63,6 +66,16 @@ void ThreadExecutor::forget() {
     }
     if (tasks.empty() && timers.empty()) return;
   }
+}
+
+bool ThreadExecutor::stop_within(Clock::duration at_most) {
+  post([this] { stopping_ = true; });
+  {
+    std::unique_lock lock(mutex_);
+    if (!end_.wait_for(lock, at_most, [this] { return ended_; })) return false;
+  }
+  stop();
+  return true;
 }
 
 void ThreadExecutor::stop() {

@@ -29,6 +29,8 @@ class ThreadExecutor final : public control::Executor {
 
   /// Returns when all that was posted before has run; drops timers and whatever comes later. Not on this thread.
   void stop();
+  /// The same, but false when a task takes longer than that: stop() can then be called again.
+  [[nodiscard]] bool stop_within(Clock::duration at_most);
 
  private:
   void main(const std::string& name);
@@ -37,10 +39,11 @@ class ThreadExecutor final : public control::Executor {
 
   std::mt19937_64 random_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_, end_;
   std::deque<Task> tasks_;
   std::multimap<Clock::time_point, Task> timers_;
   bool stopping_ = false;  ///< on this thread only
+  bool ended_ = false;
   std::thread thread_;
 };
 

@@ -43,6 +43,11 @@ void Fleet::leave() {
   executor_.post([this] { node_.reset(); });
 }
 
+bool Fleet::stop_within(std::chrono::milliseconds at_most) {
+  leave();
+  return executor_.stop_within(at_most);
+}
+
 void Fleet::stop() {
   leave();
   executor_.stop();

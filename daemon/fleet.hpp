@@ -29,9 +29,11 @@ class Fleet {
 
   /// Gives lead and membership back; returns at once.
   void leave();
-  /// The same, and waits for it: three seconds at most to tell the servers, and what the resolver takes for a name that
-  /// is being looked up.
+  /// The same, and waits for it: three seconds at most to tell the servers, and what the resolver takes for names that
+  /// are being looked up, which may be minutes where no name server answers.
   void stop();
+  /// False when that is not over by then.
+  [[nodiscard]] bool stop_within(std::chrono::milliseconds at_most);
 
  private:
   control::OpenStore opener(const Options& options);

@@ -296,7 +296,7 @@ TEST(Fleet, ALoneNodeRunsOnItsOwnThread) {
   while (!board.read()->leads) std::this_thread::yield();
   EXPECT_TRUE(board.read()->connected());
   fleet.leave();
-  fleet.stop();
+  EXPECT_TRUE(fleet.stop_within(1min));
   EXPECT_EQ(board.read()->state, SessionState::lost);
   EXPECT_EQ(board.read()->trouble, "this node has left the fleet");
   fleet.stop();  // again: nothing
@@ -334,6 +334,19 @@ TEST(ThreadExecutor, RunsTasksInOrderAndTimersWhenTheyAreDue) {
   executor.stop();
   std::ranges::sort(order);  // whether the timer came before the tasks is the machine's affair
   EXPECT_THAT(order, ElementsAre(1, 2, 3));
+}
+
+TEST(ThreadExecutor, DoesNotWaitLongerThanItIsTold) {
+  ThreadExecutor executor("test");
+  std::promise<void> go;
+  executor.post([&] { go.get_future().wait(); });
+  EXPECT_FALSE(executor.stop_within(1ms));
+  bool ran = false;
+  executor.post([&] { ran = true; });
+  go.set_value();
+  EXPECT_TRUE(executor.stop_within(1min));
+  EXPECT_TRUE(executor.stop_within(1min));  // again: nothing
+  EXPECT_FALSE(ran) << "it came after the stop";
 }
 
 TEST(ThreadExecutor, DropsWhatComesAfterTheStopAndWhatThatOwns) {
