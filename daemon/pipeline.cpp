@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "compute/codec/raster.hpp"
-#include "daemon/jobs/digest.hpp"
+#include "daemon/tables_json.hpp"
 
 namespace histod::daemon {
 
@@ -52,9 +52,9 @@ std::size_t leased_bytes(std::size_t bytes) {
 }
 
 std::string lut_digest(const compute::EqualizeReport& report) {
-  jobs::Sha256 digest;
-  for (const compute::PlaneReport& plane : report.planes) digest.update(compute::canonical_bytes(plane.lut));
-  return "sha-256=" + jobs::hex(digest.finish());
+  LutDigest digest;
+  for (const compute::PlaneReport& plane : report.planes) digest.add(plane.lut);
+  return digest.finish();
 }
 
 }  // namespace
