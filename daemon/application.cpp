@@ -141,9 +141,10 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       placement_(place_node(options)),
       engine_(engine_options(options, placement_.workers.size()), spool_, log_,
               {wall_clock_ms,
-               [this](const jobs::JobRecord& record) {
+               [this](const jobs::JobRecord& record, const jobs::SharedTables& tables) {
                  Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
-                 return worker.mailbox().post([&worker, this, record] { jobs::run_attempt(worker, engine_, record); });
+                 return worker.mailbox().post(
+                     [&worker, this, record, tables] { jobs::run_attempt(worker, engine_, record, tables); });
                }}),
       services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())

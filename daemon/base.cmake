@@ -8,9 +8,12 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/fleet.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_options.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/dataset_record.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/digest.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/posix_disk.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/record.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/record_text.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/shelf.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/spool.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/ulid.cpp
   ${CMAKE_CURRENT_LIST_DIR}/log.cpp

@@ -22,7 +22,7 @@ std::uint64_t elapsed_ns(Clock::time_point since) {
 }
 
 /// Luma of a JPEG is its own Y plane, as long as the result is a JPEG that keeps the input's tables (or no image at
-/// all).
+/// all). What is tallied must be what the tables are applied to later.
 codec::DecodeOptions decode_options(const ImageOptions& options) {
   const bool as_jpeg = options.histogram_only || !options.format || *options.format == codec::FileFormat::jpeg;
   return {.jpeg_luma_plane = options.equalize.color == compute::Color::luma && as_jpeg && !options.quality};
@@ -95,6 +95,7 @@ struct Pipeline::Task {
   compute::Result<codec::Image> decode_pages();
   compute::Result<codec::Image> decode_file();
   compute::Result<void> equalize_pages(codec::Image& image);
+  compute::Result<compute::EqualizeReport> equalize_or_apply(std::span<compute::EqualizePage> pages);
   compute::Result<void> encode_pages(const codec::Image& image);
   compute::Result<void> write_result(const codec::Image& image);
   void tell(std::size_t bytes);
@@ -115,12 +116,16 @@ compute::Result<void> Pipeline::Task::probe_file() {
   result.input = std::move(*info);
   result.format = result_format(result.input, options);
   const codec::Image planned{result.input, file, planned_views(result.input, options)};
-  in_place = options.histogram_only ? !result.input.rasters.empty()
+  // What could never be written again is not counted either.
+  if (options.tally_only) {
+    if (auto fits = codec::check_encodable(result.input, planned.pages, result.format); !fits) return fits;
+  }
+  in_place = !options.makes_image() ? !result.input.rasters.empty()
                                     : codec::stays_in_place(result.input, planned.pages, result.format);
   pixel_bytes = in_place ? codec::raster_pixel_bytes(file, result.input) : result.input.pixel_bytes;
   if (in_place) return {};
   scratch_bytes = result.input.scratch_bytes;
-  if (options.histogram_only) return {};
+  if (!options.makes_image()) return {};
   if (auto fits = codec::check_encodable(result.input, planned.pages, result.format); !fits) return fits;
   output_bytes = codec::encoded_bytes_max(planned, {result.format, options.quality, options.png_small});
   return {};
@@ -164,7 +169,7 @@ void Pipeline::Task::process_step() {
   }
   if (!keep(check_time()) || !keep(equalize_pages(*image))) return;
   result.lut_digest = lut_digest(result.report);
-  if (options.histogram_only || !keep(check_time())) return;
+  if (!options.makes_image() || !keep(check_time())) return;
   keep(encode_pages(*image));
 }
 
@@ -201,8 +206,13 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
     pages.push_back({image.pages[i], page.levels, nodata, allowed, counted});
     indices.push_back(i);
   }
-  auto report = options.histogram_only ? compute::analyze(pages, options.equalize, *arena)
-                                       : compute::equalize(pages, options.equalize, *arena);
+  if (options.tally_only) {
+    auto tally = compute::tally_of(pages, options.equalize, *arena);
+    if (!tally) return std::unexpected(std::move(tally.error()));
+    result.tally = std::move(*tally);
+    return {};
+  }
+  auto report = equalize_or_apply(pages);
   if (!report) return std::unexpected(std::move(report.error()));
   result.report = std::move(*report);
   for (std::size_t i = 0; i < indices.size(); ++i) image.pages[indices[i]] = pages[i].image;
@@ -210,6 +220,12 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
   result.timings.rule_ns = result.report.rule_ns;
   result.timings.apply_ns = result.report.apply_ns;
   return {};
+}
+
+compute::Result<compute::EqualizeReport> Pipeline::Task::equalize_or_apply(std::span<compute::EqualizePage> pages) {
+  if (options.histogram_only) return compute::analyze(pages, options.equalize, *arena);
+  if (options.tables) return compute::apply_tables(pages, *options.tables, options.equalize, *arena);
+  return compute::equalize(pages, options.equalize, *arena);
 }
 
 compute::Result<void> Pipeline::Task::encode_pages(const codec::Image& image) {

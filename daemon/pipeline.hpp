@@ -14,6 +14,7 @@
 #include "compute/arena.hpp"
 #include "compute/codec/codec.hpp"
 #include "compute/equalize.hpp"
+#include "compute/tally.hpp"
 #include "daemon/early_decode.hpp"
 #include "daemon/mailbox.hpp"
 #include "net/buffer_pool.hpp"
@@ -29,6 +30,11 @@ struct ImageOptions {
   std::optional<double> nodata;  ///< replaces the file's own
   bool nodata_none = false;      ///< ignores the file's own
   bool histogram_only = false;   ///< no result image
+  bool tally_only = false;       ///< no result image, but what it contributes to a set of images
+  std::shared_ptr<const std::vector<compute::KindTables>>
+      tables;  ///< to be applied instead of the image's own; or null
+
+  bool makes_image() const { return !histogram_only && !tally_only; }
 };
 
 /// Wall time of each step.
@@ -45,6 +51,7 @@ struct ImageResult {
   compute::codec::FileInfo input;
   compute::codec::FileFormat format = compute::codec::FileFormat::png;
   compute::EqualizeReport report;
+  compute::Tally tally;    ///< where that was asked for
   std::string lut_digest;  ///< "sha-256=<hex>" over the canonical bytes of all tables, in order
   net::Lease lease;
   std::span<const std::byte> bytes;

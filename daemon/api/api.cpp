@@ -14,7 +14,8 @@ namespace http = net::http;
 
 namespace {
 
-constexpr std::string_view k_echo_path = "/v1/echo";  // there only with --bench
+constexpr std::uint64_t k_tables_bytes_max = 32u << 20;  ///< as text; as JSON they have a limit of their own
+constexpr std::string_view k_echo_path = "/v1/echo";     // there only with --bench
 
 constexpr std::array k_routes{
     Route{"POST", "/v1/equalize", Role::submit, BodyKind::image, equalize},
@@ -25,6 +26,16 @@ constexpr std::array k_routes{
     Route{"GET", "/v1/jobs/{}", Role::read, BodyKind::none, jobs_get},
     Route{"GET", "/v1/jobs/{}/result", Role::read, BodyKind::none, jobs_result},
     Route{"DELETE", "/v1/jobs/{}", Role::submit, BodyKind::none, jobs_delete},
+    Route{"POST", "/v1/datasets", Role::submit, BodyKind::none, datasets_post},
+    Route{"GET", "/v1/datasets", Role::read, BodyKind::none, datasets_list},
+    Route{"GET", "/v1/datasets/{}", Role::read, BodyKind::none, datasets_get},
+    Route{"DELETE", "/v1/datasets/{}", Role::submit, BodyKind::none, datasets_delete},
+    Route{"POST", "/v1/datasets/{}/images", Role::submit, BodyKind::image, dataset_images_post},
+    Route{"GET", "/v1/datasets/{}/images", Role::read, BodyKind::none, dataset_images_list},
+    Route{"POST", "/v1/datasets/{}/finalize", Role::submit, BodyKind::none, dataset_finalize},
+    Route{"POST", "/v1/datasets/{}/apply", Role::submit, BodyKind::none, dataset_apply},
+    Route{"GET", "/v1/datasets/{}/lut", Role::read, BodyKind::none, dataset_lut_get},
+    Route{"PUT", "/v1/datasets/{}/lut", Role::submit, BodyKind::tables, dataset_lut_put},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
@@ -138,6 +149,7 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
     }
   }
   if (match.route->body == BodyKind::none) return http::BodyAdmission{0};
+  if (match.route->body == BodyKind::tables) return http::BodyAdmission{k_tables_bytes_max};
   // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.
   if (worker_.pipeline().in_hand() >= services_.options.max_requests_queued)
     return std::unexpected(with_body_closed(

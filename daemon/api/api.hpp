@@ -37,7 +37,7 @@ struct Context {
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
 
-enum class BodyKind : std::uint8_t { none, image };
+enum class BodyKind : std::uint8_t { none, image, tables };
 
 struct Route {
   std::string_view method;
@@ -86,6 +86,16 @@ void jobs_list(Context context);
 void jobs_get(Context context);
 void jobs_result(Context context);
 void jobs_delete(Context context);
+void datasets_post(Context context);  // datasets.cpp
+void datasets_list(Context context);
+void datasets_get(Context context);
+void datasets_delete(Context context);
+void dataset_images_post(Context context);
+void dataset_images_list(Context context);
+void dataset_finalize(Context context);
+void dataset_apply(Context context);
+void dataset_lut_get(Context context);
+void dataset_lut_put(Context context);
 void upload(Context context);  // compat.cpp
 void download(Context context);
 void health_original(Context context);
@@ -100,7 +110,10 @@ void page(Context context);
 
 /// Sends a job's result, which must be done; used by jobs.cpp and compat.cpp.
 void send_result(Context context, const jobs::JobRecord& record, std::string_view disposition);
-/// Stores what the request holds as a job and answers with `answer`.
-void submit_job(Context context, Query options, net::http::Response (*answer)(const jobs::Submitted& submitted));
+/// Stores what the request holds as a job, or as an image of a dataset, and answers with `answer`.
+void submit_job(Context context, Query options, net::http::Response (*answer)(const jobs::Submitted& submitted),
+                const std::string& dataset = {});
+/// 202 with the job.
+net::http::Response job_accepted(const jobs::Submitted& submitted);
 
 }  // namespace histod::daemon::api

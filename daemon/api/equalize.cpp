@@ -93,7 +93,7 @@ void start(std::unique_ptr<Pending> pending) {
   pending->input = std::move(*input);
   Pending& p = *pending;
   auto early_decode = std::move(p.context.early_decode);
-  Pipeline::Listener* const listener = p.options.histogram_only ? nullptr : &p;
+  Pipeline::Listener* const listener = p.options.makes_image() ? &p : nullptr;
   p.context.worker.pipeline().run(
       p.input.image, p.input.mask, p.options,
       [pending = std::move(pending)](std::expected<ImageResult, ImageFailure> result) {

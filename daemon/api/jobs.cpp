@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 #include <boost/json/array.hpp>
 #include <fmt/core.h>
 
 #include "daemon/api/api.hpp"
+#include "daemon/api/engine_call.hpp"
 #include "daemon/api/input.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/worker.hpp"
@@ -24,48 +24,12 @@ namespace {
 constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
 constexpr std::size_t k_key_bytes_max = 255;
 
-/// A request that waits for the engine. Made, used and destroyed on the worker's thread; in between the engine holds
-/// it.
-struct Pending {
-  Context context;
-  ImageInput input;
-  net::Lease result;
-  JobRecord record;
-};
-using PendingPtr = std::unique_ptr<Pending>;
-
-/// A reply that takes what the engine says back to the request's worker, and calls then(pending, outcome) there.
-template <class T, class Then>
-jobs::Reply<T> at_home(PendingPtr pending, Then then) {
-  return [pending = std::move(pending), then](Outcome<T> outcome) mutable {
-    Mailbox& home = pending->context.worker.mailbox();
-    home.complete([pending = std::move(pending), then, outcome = std::move(outcome)]() mutable {
-      if (!outcome) return pending->context.fail(outcome.error());
-      if constexpr (std::is_void_v<T>)
-        then(std::move(pending));
-      else
-        then(std::move(pending), std::move(*outcome));
-    });
-  };
-}
-
-PendingPtr pending_of(Context context) {
-  return std::make_unique<Pending>(std::move(context), ImageInput{}, net::Lease{}, JobRecord{});
-}
-
-http::Response accepted(const jobs::Submitted& submitted) {
-  http::Response response = json_response(202, job_json(submitted.record));
-  response.fields.emplace_back("Location", "/v1/jobs/" + submitted.record.id);
-  if (submitted.replayed) response.fields.emplace_back("Idempotency-Replayed", "true");
-  return response;
-}
-
 bool is_key(std::string_view key) {
   return key.size() <= k_key_bytes_max && std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
-void respond_with_result(PendingPtr pending, std::string_view disposition) {
-  const JobRecord& record = pending->record;
+void respond_with_result(WaitingPtr waiting, std::string_view disposition) {
+  const JobRecord& record = waiting->record;
   const auto format = codec::format_from_name(record.result->format);
   const std::string_view original = record.input.filename.empty() ? std::string_view(record.id) : record.input.filename;
   http::Response response;
@@ -76,28 +40,36 @@ void respond_with_result(PendingPtr pending, std::string_view disposition) {
                      {"Content-Disposition",
                       content_disposition(disposition, result_filename(original, format ? codec::extension(*format)
                                                                                         : record.result->format))}};
-  response.body = http::LeasedBytes{std::move(pending->result), 0, record.result->bytes};
-  pending->context.send(std::move(response));
+  response.body = http::LeasedBytes{std::move(waiting->result), 0, record.result->bytes};
+  waiting->context.send(std::move(response));
 }
 
 }  // namespace
 
+http::Response job_accepted(const jobs::Submitted& submitted) {
+  http::Response response = json_response(202, job_json(submitted.record));
+  response.fields.emplace_back("Location", "/v1/jobs/" + submitted.record.id);
+  if (submitted.replayed) response.fields.emplace_back("Idempotency-Replayed", "true");
+  return response;
+}
+
 void send_result(Context context, const JobRecord& record, std::string_view disposition) {
-  PendingPtr pending = pending_of(std::move(context));
-  pending->record = record;
-  pending->result = pending->context.worker.pool().lease(std::max<std::uint64_t>(record.result->bytes, 1));
-  if (!pending->result)
-    return pending->context.fail(make_problem(503, "overloaded", "no memory is free for the result, in bytes",
+  WaitingPtr waiting = wait_with(std::move(context));
+  waiting->record = record;
+  waiting->result = waiting->context.worker.pool().lease(std::max<std::uint64_t>(record.result->bytes, 1));
+  if (!waiting->result)
+    return waiting->context.fail(make_problem(503, "overloaded", "no memory is free for the result, in bytes",
                                               record.result->bytes,
-                                              pending->context.worker.pool().stats().budget_bytes));
-  jobs::Engine& engine = pending->context.services.engine;
-  const auto into = pending->result.bytes().first(record.result->bytes);
-  engine.read_result(record.id, into, at_home<void>(std::move(pending), [disposition](PendingPtr p) {
-                       respond_with_result(std::move(p), disposition);
+                                              waiting->context.worker.pool().stats().budget_bytes));
+  jobs::Engine& engine = waiting->context.services.engine;
+  const auto into = waiting->result.bytes().first(record.result->bytes);
+  engine.read_result(record.id, into, at_home<void>(std::move(waiting), [disposition](WaitingPtr w) {
+                       respond_with_result(std::move(w), disposition);
                      }));
 }
 
-void submit_job(Context context, Query options, http::Response (*answer)(const jobs::Submitted& submitted)) {
+void submit_job(Context context, Query options, http::Response (*answer)(const jobs::Submitted& submitted),
+                const std::string& dataset) {
   if (const auto checked = image_options(options); !checked) return context.fail(checked.error());
   const std::string_view key = context.request.head.field("Idempotency-Key");
   if (!is_key(key))
@@ -111,18 +83,18 @@ void submit_job(Context context, Query options, http::Response (*answer)(const j
     return context.fail(
         make_problem(415, "unknown-format", "the first bytes are those of no format that is known here"));
   jobs::Engine& engine = context.services.engine;
-  jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key)};
-  PendingPtr pending = pending_of(std::move(context));
+  jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key), dataset};
+  WaitingPtr waiting = wait_with(std::move(context));
   engine.submit(std::move(job),
-                at_home<jobs::Submitted>(std::move(pending), [answer](PendingPtr p, const jobs::Submitted& submitted) {
-                  p->context.send(answer(submitted));
+                at_home<jobs::Submitted>(std::move(waiting), [answer](WaitingPtr w, const jobs::Submitted& submitted) {
+                  w->context.send(answer(submitted));
                 }));
 }
 
 void jobs_post(Context context) {
   auto query = parse_query(context.request.head.query);
   if (!query) return context.fail(query.error());
-  submit_job(std::move(context), std::move(*query), accepted);
+  submit_job(std::move(context), std::move(*query), job_accepted);
 }
 
 void jobs_list(Context context) {
@@ -137,7 +109,7 @@ void jobs_list(Context context) {
       limit = *number;
     } else if (name == "state") {
       state = jobs::state_from_name(value);
-      if (!state) return context.fail(bad_option("state takes queued, running, done, failed or cancelled"));
+      if (!state) return context.fail(bad_option("state takes queued, running, counted, done, failed or cancelled"));
     } else {
       return context.fail(bad_option("there is no option " + name + "; there are limit and state"));
     }
@@ -145,30 +117,30 @@ void jobs_list(Context context) {
   jobs::Engine& engine = context.services.engine;
   engine.list(limit, state,
               at_home<std::vector<JobRecord>>(
-                  pending_of(std::move(context)), [](PendingPtr p, const std::vector<JobRecord>& records) {
+                  wait_with(std::move(context)), [](WaitingPtr w, const std::vector<JobRecord>& records) {
                     boost::json::array list;
                     for (const JobRecord& record : records) list.push_back(job_json(record));
-                    p->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
+                    w->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
                   }));
 }
 
 void jobs_get(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, const JobRecord& record) {
-               p->context.send(json_response(200, job_json(record)));
+  engine.get(id, at_home<JobRecord>(wait_with(std::move(context)), [](WaitingPtr w, const JobRecord& record) {
+               w->context.send(json_response(200, job_json(record)));
              }));
 }
 
 void jobs_result(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(pending_of(std::move(context)), [](PendingPtr p, const JobRecord& record) {
-               if (record.result) return send_result(std::move(p->context), record, "attachment");
+  engine.get(id, at_home<JobRecord>(wait_with(std::move(context)), [](WaitingPtr w, const JobRecord& record) {
+               if (record.result) return send_result(std::move(w->context), record, "attachment");
                if (record.state == jobs::JobState::failed)
-                 return p->context.fail(
+                 return w->context.fail(
                      make_problem(410, "job-failed", record.error ? record.error->detail : "the job failed"));
-               p->context.fail(
+               w->context.fail(
                    make_problem(409, "not-finished", fmt::format("the job is {}", jobs::state_name(record.state))));
              }));
 }
@@ -176,10 +148,10 @@ void jobs_result(Context context) {
 void jobs_delete(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.remove(id, at_home<void>(pending_of(std::move(context)), [](PendingPtr p) {
+  engine.remove(id, at_home<void>(wait_with(std::move(context)), [](WaitingPtr w) {
                   http::Response response;
                   response.status = 204;
-                  p->context.send(std::move(response));
+                  w->context.send(std::move(response));
                 }));
 }
 

@@ -246,6 +246,10 @@ json::object job_json(const jobs::JobRecord& record) {
                    {"input", std::move(input)},
                    {"attempts", record.attempts},
                    {"program_version", record.program_version}};
+  if (!record.dataset.empty()) {
+    out["dataset"] = record.dataset;
+    out["revision"] = record.revision;
+  }
   if (record.result)
     out["result"] = json::object{{"bytes", record.result->bytes},
                                  {"media_type", record.result->media_type},

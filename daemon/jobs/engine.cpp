@@ -17,8 +17,23 @@ namespace {
 constexpr std::int64_t k_tick_ms = 1'000;
 constexpr std::int64_t k_retry_ms = 50;
 
-api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value = 0,
-                     std::uint64_t limit = 0) {
+/// The room that posts leave free: what each attempt says of itself, and resume, drain and stop.
+std::size_t completions_max(const Engine::Options& options) { return 2 * options.running_max + 8; }
+
+/// What makes two requests the same: the bytes and the options.
+std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
+  std::string text = input_sha256 + "\n" + mask_sha256 + "\n" + job.dataset;
+  for (const auto& [name, value] : job.options) text += fmt::format("{}={}\n", name, value);
+  return sha256_hex(text);
+}
+
+}  // namespace
+
+api::Problem no_such_job(const std::string& id) {
+  return problem(404, "not-found", is_ulid(id) ? "there is no job " + id : "this is not the id of a job");
+}
+
+api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value, std::uint64_t limit) {
   api::Problem out;
   out.status = status;
   out.code = std::move(code);
@@ -28,32 +43,13 @@ api::Problem problem(unsigned status, std::string code, std::string detail, std:
   return out;
 }
 
-api::Problem no_such_job(const std::string& id) {
-  return problem(404, "not-found", is_ulid(id) ? "there is no job " + id : "this is not the id of a job");
-}
-
-/// The room that posts leave free: what each attempt says of itself, and resume, drain and stop.
-std::size_t completions_max(const Engine::Options& options) { return 2 * options.running_max + 8; }
-
-bool is_unknown(std::error_code error) { return error == make_error_code(SpoolErrc::no_such_job); }
-
-std::size_t index_of(JobState state) { return static_cast<std::size_t>(state); }
-
-/// What makes two requests the same: the bytes and the options.
-std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
-  std::string text = input_sha256 + "\n" + mask_sha256 + "\n";
-  for (const auto& [name, value] : job.options) text += fmt::format("{}={}\n", name, value);
-  return sha256_hex(text);
-}
-
-}  // namespace
-
 Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interfaces)
     : options_(options),
       spool_(spool),
       log_(log),
       interfaces_(std::move(interfaces)),
-      mailbox_(options.mailbox_messages + completions_max(options), completions_max(options)) {}
+      mailbox_(options.mailbox_messages + completions_max(options), completions_max(options)),
+      datasets_(spool) {}
 
 Engine::~Engine() {
   if (!thread_.joinable()) return;
@@ -93,12 +89,14 @@ void Engine::stop() {
 }
 
 void Engine::main() {
+  bool tidying = true;
   while (true) {
     pollfd waiting{mailbox_.fd(), POLLIN, 0};
-    ::poll(&waiting, 1, retry_at_ms_ > 0 ? static_cast<int>(k_retry_ms) : static_cast<int>(k_tick_ms));
+    ::poll(&waiting, 1, tidying ? 0 : retry_at_ms_ > 0 ? static_cast<int>(k_retry_ms) : static_cast<int>(k_tick_ms));
     mailbox_.drain();
     sweep_waiters();
     expire();
+    tidying = sweep_removed();
     dispatch_some();
     publish_counts();
     if (stopping_ && running_.empty()) break;
@@ -116,32 +114,26 @@ void Engine::recover(SpoolScan scan) {
   for (const auto& refused : scan.left_alone)
     log_.warn("a job of a later release is left alone", {{"job", refused.id}, {"reason", refused.reason}});
   counts_.quarantined = scan.quarantined.size();
+  for (DatasetRecord& record : scan.datasets) datasets_.recover(std::move(record));
   for (JobRecord& record : scan.jobs) {
     const std::string id = record.id;
     if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = id;
-    if (!is_final(record.state)) {
+    if (record.counted && !is_final(record.state)) {
+      record.state = JobState::counted;
+      record.revision = 0;
+    }
+    if (!is_final(record.state) && !record.counted) {
       ++counts_.recovered;
       record.state = JobState::queued;
       queue_.push_back(id);
     }
     add(std::move(record));
   }
-  log_.info("spool recovered",
-            {{"jobs", jobs_.size()}, {"unfinished", queue_.size()}, {"leftovers", scan.leftovers_removed}});
-}
-
-template <class T, class Op>
-void Engine::call(Reply<T> reply, Op op) {
-  struct Call {
-    Reply<T> reply;
-    Op op;
-  };
-  auto call = std::make_unique<Call>(std::move(reply), std::move(op));
-  Call* kept = call.get();
-  Mailbox::Message message = [call = std::move(call)]() mutable { call->op(call->reply); };
-  if (!mailbox_.post(std::move(message)))
-    kept->reply(std::unexpected(problem(503, "overloaded", "requests wait for the job engine",
-                                        options_.mailbox_messages, options_.mailbox_messages)));
+  recover_images();
+  log_.info("spool recovered", {{"jobs", jobs_.size()},
+                                {"unfinished", queue_.size() + table_queue_.size()},
+                                {"datasets", datasets_.all().size()},
+                                {"leftovers", scan.leftovers_removed}});
 }
 
 void Engine::submit(NewJob job, Reply<Submitted> reply) {
@@ -168,6 +160,11 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
     record.idempotency_sha256 = sha256_hex(job.idempotency_key);
     if (auto known = replay(record.idempotency_sha256, record.request_sha256)) return std::move(*known);
   }
+  if (!job.dataset.empty()) {
+    const auto dataset = find_dataset(job.dataset);
+    if (!dataset) return std::unexpected(dataset.error());
+    record.options = (*dataset)->record.options;
+  }
   if (jobs_.size() >= options_.kept_max)
     return std::unexpected(
         problem(507, "spool-full", "the spool keeps as many jobs as it may", jobs_.size(), options_.kept_max));
@@ -175,7 +172,8 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
     return std::unexpected(problem(503, "overloaded", "jobs are waiting", queue_.size(), options_.queued_max));
   record.created_ms = interfaces_.now_ms();
   record.id = ulids_.next(record.created_ms);
-  record.options = job.options;
+  if (job.dataset.empty()) record.options = job.options;
+  record.dataset = job.dataset;
   record.input.bytes = job.input.size();
   record.input.mask_bytes = job.mask.size();
   record.input.filename = job.filename;
@@ -220,14 +218,6 @@ void Engine::list(std::size_t limit, std::optional<JobState> state, Reply<std::v
   });
 }
 
-void Engine::wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply) {
-  call(std::move(reply), [this, id = std::move(id), at_most](Reply<JobRecord>& answer) {
-    auto found = find(id);
-    if (!found || draining_ || is_final(found->state)) return answer(std::move(found));
-    waiters_.emplace(id, Waiter{interfaces_.now_ms() + at_most.count(), std::move(answer)});
-  });
-}
-
 void Engine::read_result(std::string id, std::span<std::byte> into, Reply<void> reply) {
   call(std::move(reply), [this, id = std::move(id), into](Reply<void>& answer) {
     if (!jobs_.contains(id)) return answer(std::unexpected(no_such_job(id)));
@@ -237,50 +227,24 @@ void Engine::read_result(std::string id, std::span<std::byte> into, Reply<void> 
   });
 }
 
-void Engine::remove(std::string id, Reply<void> reply) {
-  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_now(id)); });
-}
-
-Outcome<void> Engine::remove_now(const std::string& id) {
-  const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return std::unexpected(no_such_job(id));
-  // A removal that failed half-way leaves a job here that the spool does not have any more.
-  if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error()))
-    return std::unexpected(disk_problem(removed.error(), "removing the job"));
-  if (running_.contains(id)) removed_while_running_.insert(id);
-  if (!is_final(found->second.state)) {
-    replace(found->second, JobState::cancelled);
-    answer_waiters(id);
-  }
-  forget(id);
-  return {};
-}
-
-void Engine::forget(const std::string& id) {
-  const auto found = jobs_.find(id);
-  if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
-  std::erase(queue_, id);
-  begun_on_disk_.erase(id);
-  --in_state_[index_of(found->second.state)];
-  jobs_.erase(found);
-}
-
 void Engine::add(JobRecord record) {
   ++in_state_[index_of(record.state)];
+  datasets_.track(nullptr, &record);
   const std::string id = record.id;
   jobs_.emplace(id, std::move(record));
 }
 
 void Engine::replace(JobRecord& record, JobRecord next) {
+  datasets_.track(&record, &next);
   --in_state_[index_of(record.state)];
   record = std::move(next);
   ++in_state_[index_of(record.state)];
 }
 
 void Engine::replace(JobRecord& record, JobState next) {
-  --in_state_[index_of(record.state)];
-  record.state = next;
-  ++in_state_[index_of(next)];
+  JobRecord changed = record;
+  changed.state = next;
+  replace(record, std::move(changed));
 }
 
 void Engine::dispatch_some() {
@@ -288,9 +252,10 @@ void Engine::dispatch_some() {
   // Further away than any retry: the clock was set back.
   if (const std::int64_t left = retry_at_ms_ - interfaces_.now_ms(); left > 0 && left <= k_tick_ms) return;
   retry_at_ms_ = 0;
-  while (!queue_.empty() && running_.size() < options_.running_max) {
-    const std::string id = queue_.front();
-    queue_.pop_front();
+  while (running_.size() < options_.running_max && !(queue_.empty() && table_queue_.empty())) {
+    std::deque<std::string>& queue = queue_.empty() ? table_queue_ : queue_;
+    const std::string id = queue.front();
+    queue.pop_front();
     if (!begin(id)) return;
   }
 }
@@ -298,7 +263,17 @@ void Engine::dispatch_some() {
 bool Engine::begin(const std::string& id) {
   JobRecord& record = jobs_.at(id);
   JobRecord next = record;
-  if (next.attempts >= options_.attempts_max) {
+  next.error.reset();
+  SharedTables tables;
+  if (record.counted) {
+    auto read = tables_for(next);
+    if (!read) next.error = std::move(read.error());
+    tables = read.value_or(nullptr);
+  }
+  if (next.error) {
+    next.state = JobState::failed;
+    next.finished_ms = interfaces_.now_ms();
+  } else if (next.attempts >= options_.attempts_max) {
     next.state = JobState::failed;
     next.finished_ms = interfaces_.now_ms();
     next.error = problem(500, "gave-up", "the program ended while it worked on this job, each time", next.attempts,
@@ -319,9 +294,9 @@ bool Engine::begin(const std::string& id) {
     return true;
   }
   if (stored && runs) begun_on_disk_.insert(id);
-  if (!stored || (runs && !interfaces_.dispatch(next))) {
+  if (!stored || (runs && !interfaces_.dispatch(next, tables))) {
     if (!stored) static_cast<void>(disk_problem(stored.error(), "starting a job"));
-    queue_.push_front(id);
+    queue_of(record).push_front(id);
     retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
     return false;
   }
@@ -374,23 +349,29 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
     outcome.error = problem(507, "spool-full", "the result is larger than the spool's budget, in bytes",
                             outcome.result.size(), budget);
   JobRecord next = describe(record, outcome);
+  const bool counts = !next.dataset.empty() && !next.counted && !next.error;
+  if (counts) take_in(next, outcome);
   if (auto stored = store_end(next, outcome); !stored) {
+    if (counts && next.counted) take_out(next, outcome);
     if (is_unknown(stored.error())) return give_up_lost(id);
     // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
     log_.warn("a job's end cannot be stored, it is done again", {{"job", id}, {"error", stored.error().message()}});
     ++counts_.disk_errors;
     put_off(record);
-    queue_.push_back(id);
+    queue_of(record).push_back(id);
     retry_at_ms_ = interfaces_.now_ms() + k_tick_ms;
     return;
   }
   replace(record, std::move(next));
   drop_input(id);
   answer_waiters(id);
+  if (needs_tables(record)) queue_for_tables(id);
 }
 
 DiskResult<void> Engine::store_end(const JobRecord& next, const Finished& outcome) {
-  if (!outcome.error) {
+  if (next.state == JobState::counted) {
+    if (auto stored = spool_.store_tally(next.id, outcome.tally); !stored) return stored;
+  } else if (!next.error) {
     const Bytes bytes = outcome.result;
     if (auto stored = spool_.store_result(next.id, std::span(&bytes, 1)); !stored) return stored;
   }
@@ -399,6 +380,7 @@ DiskResult<void> Engine::store_end(const JobRecord& next, const Finished& outcom
 
 void Engine::drop_input(const std::string& id) {
   begun_on_disk_.erase(id);
+  if (!jobs_.at(id).dataset.empty()) return;  // there may be other tables
   if (auto dropped = spool_.remove_input(id); !dropped)
     static_cast<void>(disk_problem(dropped.error(), "dropping a finished job's image"));
 }
@@ -422,46 +404,9 @@ void Engine::yielded(std::string id) {
     running_.erase(id);
     if (removed_while_running_.erase(id) > 0) return;
     put_off(jobs_.at(id));
-    queue_.push_front(id);
+    queue_of(jobs_.at(id)).push_front(id);
     retry_at_ms_ = interfaces_.now_ms() + k_retry_ms;
   });
-}
-
-void Engine::expire() {
-  const std::int64_t oldest_ms = interfaces_.now_ms() - options_.result_ttl.count();
-  std::vector<std::string> expired;
-  for (const auto& [id, record] : jobs_) {
-    if (record.created_ms > oldest_ms) break;  // ids are by age, and nothing ends before it began
-    if (is_final(record.state) && record.finished_ms <= oldest_ms) expired.push_back(id);
-  }
-  for (const std::string& id : expired) {
-    if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error())) {
-      static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
-      return;
-    }
-    ++counts_.expired;
-    forget(id);
-  }
-}
-
-void Engine::answer_waiters(const std::string& id) {
-  const JobRecord& record = jobs_.at(id);
-  if (!is_final(record.state)) return;
-  const auto [first, last] = waiters_.equal_range(id);
-  for (auto i = first; i != last; ++i) i->second.reply(record);
-  waiters_.erase(first, last);
-}
-
-void Engine::sweep_waiters() {
-  const std::int64_t now = interfaces_.now_ms();
-  for (auto i = waiters_.begin(); i != waiters_.end();) {
-    if (i->second.deadline_ms > now) {
-      ++i;
-      continue;
-    }
-    i->second.reply(jobs_.at(i->first));
-    i = waiters_.erase(i);
-  }
 }
 
 void Engine::publish_counts() {

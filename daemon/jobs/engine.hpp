@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "daemon/api/problem.hpp"
+#include "daemon/jobs/datasets.hpp"
 #include "daemon/jobs/record.hpp"
 #include "daemon/jobs/spool.hpp"
 #include "daemon/jobs/ulid.hpp"
@@ -38,6 +39,7 @@ struct NewJob {
   Bytes mask;
   std::string filename;
   std::string idempotency_key;  ///< empty: none
+  std::string dataset = {};     ///< whose options it then has; empty: a job by itself
 };
 
 struct Submitted {
@@ -45,10 +47,36 @@ struct Submitted {
   bool replayed = false;  ///< the key was known: nothing new was made
 };
 
+struct NewDataset {
+  std::string name;
+  std::map<std::string, std::string> options;
+  std::string reference;  ///< the dataset to be matched; empty: none
+};
+
+struct DatasetStatus {
+  DatasetRecord record;
+  bool stale = false;
+  Datasets::Images images;
+};
+
+/// Some images of a dataset, by age.
+struct ImagePage {
+  std::vector<JobRecord> images;
+  std::string next;  ///< where the next page begins; empty: this is the last
+};
+
+api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value = 0,
+                     std::uint64_t limit = 0);
+
+api::Problem no_such_job(const std::string& id);
+inline bool is_unknown(std::error_code error) { return error == make_error_code(SpoolErrc::no_such_job); }
+inline std::size_t index_of(JobState state) { return static_cast<std::size_t>(state); }
+
 /// What a finished attempt leaves behind.
 struct Finished {
   std::optional<api::Problem> error;
-  Bytes result;  ///< stays valid until the reply
+  Bytes result;                  ///< stays valid until the reply
+  std::vector<std::byte> tally;  ///< instead, of an image that was counted
   JobResult described;
   JobInput input;  ///< format, width and height
   std::vector<JobPlane> planes;
@@ -71,8 +99,9 @@ class Engine {
   };
   struct Interfaces {
     std::function<std::int64_t()> now_ms;  ///< since 1970
-    /// Starts an attempt on some worker; false when none can take it now. It ends with finished() or yielded().
-    std::function<bool(const JobRecord&)> dispatch;
+    /// Starts an attempt on some worker; false when none can take it now. It ends with finished() or yielded(). An
+    /// image of a dataset is given the tables if there are any, else it is counted.
+    std::function<bool(const JobRecord&, const SharedTables&)> dispatch;
   };
   struct Counts {
     std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
@@ -100,6 +129,22 @@ class Engine {
   void read_result(std::string id, std::span<std::byte> into, Reply<void> reply);
   /// Cancels it if it has not ended, and removes it with all its files.
   void remove(std::string id, Reply<void> reply);
+
+  void create_dataset(NewDataset dataset, Reply<DatasetStatus> reply);
+  void get_dataset(std::string id, Reply<DatasetStatus> reply);
+  /// Newest first.
+  void list_datasets(std::size_t limit, Reply<std::vector<DatasetStatus>> reply);
+  /// Replies when that is on the disk; its images are removed after it.
+  void remove_dataset(std::string id, Reply<void> reply);
+  /// Oldest first, those behind `after` (empty: from the first on).
+  void list_images(std::string id, std::size_t limit, std::string after, std::optional<JobState> state,
+                   Reply<ImagePage> reply);
+  /// Makes the tables of all that is counted. 409: something is not yet, or nothing is there.
+  void finalize_dataset(std::string id, Reply<DatasetStatus> reply);
+  void set_tables(std::string id, std::vector<compute::KindTables> tables, Reply<DatasetStatus> reply);
+  void get_tables(std::string id, Reply<SharedTables> reply);
+  /// From now on each image that is counted is made by the tables in force. 409: there are none.
+  void apply_dataset(std::string id, Reply<DatasetStatus> reply);
 
   // For the attempt that dispatch() began.
   void read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask, Reply<void> reply);
@@ -134,6 +179,27 @@ class Engine {
   void expire();
   void answer_waiters(const std::string& id);
   void sweep_waiters();
+  // engine_datasets.cpp
+  void recover_images();
+  Outcome<Datasets::Dataset*> find_dataset(const std::string& id);
+  Outcome<DatasetStatus> create_dataset_now(const NewDataset& dataset);
+  Outcome<DatasetStatus> finalize_now(const std::string& id);
+  Outcome<DatasetStatus> set_tables_now(const std::string& id, std::vector<compute::KindTables> tables);
+  Outcome<DatasetStatus> apply_now(const std::string& id);
+  Outcome<void> remove_dataset_now(const std::string& id);
+  Outcome<DatasetStatus> put_in_force(Datasets::Dataset& dataset, std::vector<compute::KindTables> tables,
+                                      LutOrigin origin);
+  static DatasetStatus status_of(const Datasets::Dataset& dataset);
+  std::optional<api::Problem> under_way(const Datasets::Dataset& dataset) const;
+  bool needs_tables(const JobRecord& record);
+  void queue_for_tables(const std::string& id);
+  std::deque<std::string>& queue_of(const JobRecord& record) { return record.counted ? table_queue_ : queue_; }
+  Outcome<SharedTables> tables_for(JobRecord& next);
+  void take_in(JobRecord& next, const Finished& outcome);
+  void take_out(const JobRecord& next, const Finished& outcome);
+  bool sweep_removed();
+  void expire_datasets(std::int64_t oldest_ms);
+
   void add(JobRecord record);
   void replace(JobRecord& record, JobRecord next);
   void replace(JobRecord& record, JobState next);
@@ -148,10 +214,12 @@ class Engine {
   Interfaces interfaces_;
   Mailbox mailbox_;
   UlidSource ulids_;
-  std::map<std::string, JobRecord> jobs_;    ///< by id, which is by age
-  std::array<std::uint64_t, 5> in_state_{};  ///< how many jobs are in each JobState
+  std::map<std::string, JobRecord> jobs_;               ///< by id, which is by age
+  std::array<std::uint64_t, k_job_states> in_state_{};  ///< how many jobs are in each JobState
+  Datasets datasets_;
   std::unordered_map<std::string, std::string> id_by_key_;
   std::deque<std::string> queue_;
+  std::deque<std::string> table_queue_;  ///< counted images that wait to be made; after all others
   std::set<std::string> running_;
   std::set<std::string> begun_on_disk_;  ///< their record says that an attempt is under way
   std::set<std::string> removed_while_running_;
@@ -165,5 +233,19 @@ class Engine {
   Counts published_;
   std::thread thread_;
 };
+
+template <class T, class Op>
+void Engine::call(Reply<T> reply, Op op) {
+  struct Call {
+    Reply<T> reply;
+    Op op;
+  };
+  auto call = std::make_unique<Call>(std::move(reply), std::move(op));
+  Call* kept = call.get();
+  Mailbox::Message message = [call = std::move(call)]() mutable { call->op(call->reply); };
+  if (!mailbox_.post(std::move(message)))
+    kept->reply(std::unexpected(problem(503, "overloaded", "requests wait for the job engine",
+                                        options_.mailbox_messages, options_.mailbox_messages)));
+}
 
 }  // namespace histod::daemon::jobs

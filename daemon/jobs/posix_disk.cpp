@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "daemon/jobs/spool.hpp"
+#include "daemon/jobs/disk.hpp"
 
 namespace histod::daemon::jobs {
 namespace {

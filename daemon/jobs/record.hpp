@@ -10,10 +10,13 @@
 #include <vector>
 
 #include "daemon/api/problem.hpp"
+#include "daemon/jobs/record_text.hpp"
 
 namespace histod::daemon::jobs {
 
-enum class JobState : std::uint8_t { queued, running, done, failed, cancelled };
+/// `counted`: an image of a dataset that waits for its table.
+enum class JobState : std::uint8_t { queued, running, done, failed, cancelled, counted };
+inline constexpr std::size_t k_job_states = 6;
 std::string_view state_name(JobState state);
 std::optional<JobState> state_from_name(std::string_view name);
 /// Whether nothing more will happen to it.
@@ -60,18 +63,14 @@ struct JobRecord {
   std::uint32_t attempts = 0;
   std::string program_version;
   std::map<std::string, double> timing_ms;
+  std::string dataset;         ///< a ULID; empty: a job by itself
+  bool counted = false;        ///< its tally is stored, and part of the dataset's
+  std::uint64_t revision = 0;  ///< of the dataset's tables that made the result, or failed to; 0: none
   bool operator==(const JobRecord&) const = default;
 };
 
 inline constexpr unsigned k_record_version = 1;
-inline constexpr std::size_t k_record_bytes_max = 1u << 20;
-
-struct RecordError {
-  bool newer = false;  ///< written by a later release: leave it alone
-  std::string reason;
-};
-
-/// First line `histod-job VERSION LENGTH SHA256`, of the JSON that follows and ends with the file.
+/// Magic `histod-job`.
 std::string encode_record(const JobRecord& record);
 std::expected<JobRecord, RecordError> decode_record(std::string_view bytes);
 

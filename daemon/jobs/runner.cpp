@@ -45,6 +45,7 @@ void succeed(AttemptPtr attempt, ImageResult result) {
   attempt->result = std::move(result);
   const ImageResult& r = attempt->result;
   Finished outcome;
+  if (attempt->options.tally_only) outcome.tally = r.tally.to_bytes();
   outcome.result = r.bytes;
   outcome.described = {r.bytes.size(), std::string(codec::media_type(r.format)), std::string(codec::name(r.format)),
                        r.lut_digest};
@@ -90,11 +91,13 @@ void read(AttemptPtr attempt) {
 
 }  // namespace
 
-void run_attempt(Worker& worker, Engine& engine, const JobRecord& record) {
+void run_attempt(Worker& worker, Engine& engine, const JobRecord& record, SharedTables tables) {
   auto attempt = std::make_unique<Attempt>(worker, engine, record);
   auto options = api::image_options(record.options);
   if (!options) return fail(std::move(attempt), std::move(options.error()));
   attempt->options = *options;
+  attempt->options.tally_only = !record.dataset.empty() && !tables;
+  attempt->options.tables = std::move(tables);
   net::BufferPool& pool = worker.pool();
   if (const std::uint64_t bytes = record.input.bytes + record.input.mask_bytes; !pool.fits_ever(bytes)) {
     const compute::Error error{compute::make_error_code(compute::Errc::bytes_over_limit),

@@ -7,7 +7,8 @@
 namespace histod::daemon::jobs {
 
 /// One attempt at a job, on `worker`'s thread: memory for the image, its bytes from the spool, the pipeline, and the
-/// result back to the spool. Ends with engine.finished() or, when there is no memory now, engine.yielded().
-void run_attempt(Worker& worker, Engine& engine, const JobRecord& record);
+/// result back to the spool. Ends with engine.finished() or, when there is no memory now, engine.yielded(). An image of
+/// a dataset is made by `tables`, or only counted when there are none.
+void run_attempt(Worker& worker, Engine& engine, const JobRecord& record, SharedTables tables);
 
 }  // namespace histod::daemon::jobs

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/jobs/spool.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cassert>
-#include <numeric>
 #include <utility>
 
 #include <fmt/core.h>
@@ -15,162 +14,110 @@ namespace histod::daemon::jobs {
 namespace {
 
 constexpr int k_quarantine_tries = 100;
-
-class SpoolCategory final : public std::error_category {
- public:
-  const char* name() const noexcept override { return "histod.spool"; }
-  std::string message(int code) const override {
-    switch (static_cast<SpoolErrc>(code)) {
-      case SpoolErrc::no_space:
-        return "the spool is full";
-      case SpoolErrc::no_such_job:
-        return "there is no such job in the spool";
-      case SpoolErrc::exists:
-        return "the job is in the spool already";
-      case SpoolErrc::corrupt:
-        return "a file in the spool does not match its record";
-      case SpoolErrc::bad_argument:
-        return "the job's id is no ULID";
-    }
-    return "unknown";
-  }
-};
-
-std::unexpected<std::error_code> fail(SpoolErrc code) { return std::unexpected(make_error_code(code)); }
-
-/// A full disk and an exhausted quota are the same to a client as an exhausted budget.
-std::unexpected<std::error_code> fail(std::error_code error) {
-  if (error == std::errc::no_space_on_device || error == std::error_code(EDQUOT, std::system_category())) {
-    return fail(SpoolErrc::no_space);
-  }
-  return std::unexpected(error);
-}
-
-std::uint64_t total(std::span<const Bytes> parts) {
-  return std::accumulate(parts.begin(), parts.end(), std::uint64_t{0},
-                         [](std::uint64_t sum, Bytes part) { return sum + part.size(); });
-}
+constexpr std::size_t k_tally_bytes_max = 64u << 20;   ///< of an image; a 16-bit one of three channels has 2 MiB
+constexpr std::size_t k_tables_bytes_max = 64u << 20;  ///< of one kind, as text
 
 Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
-std::string job_folder(const std::string& id) { return "jobs/" + id; }
-std::string new_folder(const std::string& id) { return "jobs/." + id + ".tmp"; }
-std::string gone_folder(const std::string& id) { return "jobs/." + id + ".gone"; }
-
-bool is_missing(std::error_code error) { return error == std::errc::no_such_file_or_directory; }
+std::string tables_name(std::uint64_t revision, std::size_t kind) {
+  return fmt::format("tables-{}-{}", revision, kind);
+}
 
 }  // namespace
 
-const std::error_category& spool_category() noexcept {
-  static const SpoolCategory category;
-  return category;
-}
+Spool::Spool(Disk& disk, std::uint64_t budget_bytes)
+    : disk_(disk), room_(budget_bytes), jobs_(disk, "jobs", room_), datasets_(disk, "datasets", room_) {}
 
-std::error_code make_error_code(SpoolErrc code) noexcept { return {static_cast<int>(code), spool_category()}; }
-
-Spool::Spool(Disk& disk, std::uint64_t budget_bytes) : disk_(disk), budget_bytes_(budget_bytes) {}
-
-Spool::Usage Spool::usage() const {
-  return {bytes_.load(std::memory_order_relaxed), budget_bytes_, jobs_.load(std::memory_order_relaxed)};
-}
+Spool::Usage Spool::usage() const { return {room_.bytes(), room_.budget_bytes(), jobs_.size()}; }
 
 DiskResult<SpoolScan> Spool::open() {
-  for (const char* folder : {"jobs", "quarantine"}) {
-    const auto made = disk_.make_directory(folder);
-    if (!made && made.error() != std::errc::file_exists) return fail(made.error());
-  }
-  if (const auto synced = disk_.sync_directory("."); !synced) return fail(synced.error());
-  auto entries = disk_.list("jobs");
-  if (!entries) return fail(entries.error());
-  std::ranges::sort(*entries, {}, &DiskEntry::name);
+  const auto made = disk_.make_directory("quarantine");
+  if (!made && made.error() != std::errc::file_exists) return fail(made.error());
   SpoolScan scan;
-  for (const DiskEntry& entry : *entries) {
-    if (const auto scanned = scan_entry(entry, scan); !scanned) return fail(scanned.error());
-  }
-  // What the scan found may have been renamed or removed without a sync by a process that was killed.
-  if (const auto synced = disk_.sync_directory("jobs"); !synced) return fail(synced.error());
+  const auto jobs =
+      jobs_.open([&](const DiskEntry& entry) { return scan_entry(jobs_, entry, decode_record, scan.jobs, scan); });
+  if (!jobs) return fail(jobs.error());
+  const auto datasets = datasets_.open(
+      [&](const DiskEntry& entry) { return scan_entry(datasets_, entry, decode_dataset, scan.datasets, scan); });
+  if (!datasets) return fail(datasets.error());
+  scan.leftovers_removed = jobs->leftovers_removed + datasets->leftovers_removed;
   return scan;
 }
 
-DiskResult<void> Spool::scan_entry(const DiskEntry& entry, SpoolScan& scan) {
-  if (entry.is_directory && entry.name.starts_with('.')) {
-    ++scan.leftovers_removed;
-    return remove_tree("jobs/" + entry.name);
-  }
-  if (!entry.is_directory || !is_ulid(entry.name)) return quarantine(entry.name, "its name is no job's", scan);
-  auto loaded = load(entry.name);
-  if (!loaded) return fail(loaded.error());
-  auto& record = *loaded;
+/// A record that is missing or cannot be read is broken; any other failure is one of the disk.
+template <class Record, class Decode>
+DiskResult<void> Spool::scan_entry(Shelf& shelf, const DiskEntry& entry, Decode decode, std::vector<Record>& found,
+                                   SpoolScan& scan) {
+  const auto put_aside = [&](const std::string& reason) {
+    return quarantine(shelf.folder() + '/' + entry.name, entry.name, reason, scan);
+  };
+  if (!entry.is_directory || !is_ulid(entry.name)) return put_aside("its name is no id");
+  const auto text = shelf.read_text(entry.name, "record", k_record_bytes_max);
+  if (!text && text.error() == std::errc::file_too_large)
+    return put_aside(fmt::format("the record has {} bytes", shelf.file_bytes(entry.name, "record").value_or(0)));
+  if (!text && !is_missing(text.error()) && text.error() != std::errc::io_error &&
+      text.error() != std::errc::invalid_argument)
+    return fail(text.error());
+  if (!text) return put_aside("the record cannot be read: " + text.error().message());
+  auto record = decode(*text);
   if (!record && record.error().newer) {
     scan.left_alone.push_back({entry.name, record.error().reason});
-    account(entry.name);
+    shelf.keep(entry.name);
     return {};
   }
-  if (!record) return quarantine(entry.name, record.error().reason, scan);
-  if (record->id != entry.name) return quarantine(entry.name, "the record is of another job", scan);
+  if (!record) return put_aside(record.error().reason);
+  if (record->id != entry.name) return put_aside("the record is of another one");
   const auto missing = missing_file(*record);
   if (!missing) return fail(missing.error());
-  if (!missing->empty()) return quarantine(entry.name, *missing, scan);
-  for (const char* name : {"/record.tmp", "/result.tmp"}) {
-    const auto removed = disk_.remove_file(job_folder(entry.name) + name);
-    if (!removed && !is_missing(removed.error())) return fail(removed.error());
-  }
-  account(entry.name);
-  scan.jobs.push_back(std::move(*record));
+  if (!missing->empty()) return put_aside(*missing);
+  shelf.keep(entry.name);
+  if (const auto tidied = shelf.remove_temporary(entry.name); !tidied) return tidied;
+  found.push_back(std::move(*record));
   return {};
 }
 
-/// A record that is missing or cannot be read is broken; any other failure is one of the disk.
-DiskResult<Spool::Loaded> Spool::load(const std::string& id) {
-  const std::string path = job_folder(id) + "/record";
-  const auto size = disk_.file_bytes(path);
-  std::string text;
-  DiskResult<void> read;
-  if (size && *size <= k_record_bytes_max) {
-    text.resize(*size);
-    read = disk_.read_file(path, std::as_writable_bytes(std::span(text)));
-  } else if (size) {
-    return Loaded(std::unexpected(RecordError{false, fmt::format("the record has {} bytes", *size)}));
-  } else {
-    read = std::unexpected(size.error());
-  }
-  if (read) return decode_record(text);
-  const bool broken =
-      is_missing(read.error()) || read.error() == std::errc::io_error || read.error() == std::errc::invalid_argument;
-  if (!broken) return fail(read.error());
-  return Loaded(std::unexpected(RecordError{false, "the record cannot be read: " + read.error().message()}));
-}
-
-/// What is wrong with the files beside the record, or nothing. A finished job needs no input any more.
+/// What is wrong with the files beside the record, or nothing. A finished job needs no input any more, unless it may be
+/// made again from other tables.
 DiskResult<std::string> Spool::missing_file(const JobRecord& record) {
   struct Expected {
     const char* name;
     bool needed;
-    std::uint64_t bytes;
+    std::optional<std::uint64_t> bytes;
   };
-  const bool final = is_final(record.state);
-  const Expected files[] = {{"input", !final, record.input.bytes},
-                            {"mask", !final && record.input.mask_bytes != 0, record.input.mask_bytes},
+  const bool input = !is_final(record.state) || !record.dataset.empty();
+  const Expected files[] = {{"input", input, record.input.bytes},
+                            {"mask", input && record.input.mask_bytes != 0, record.input.mask_bytes},
+                            {"tally", record.counted, std::nullopt},
                             {"result", record.state == JobState::done, record.result ? record.result->bytes : 0}};
   for (const Expected& file : files) {
     if (!file.needed) continue;
-    const auto size = disk_.file_bytes(fmt::format("{}/{}", job_folder(record.id), file.name));
+    const auto size = jobs_.file_bytes(record.id, file.name);
     if (!size && is_missing(size.error())) return fmt::format("its {} is missing", file.name);
     if (!size) return fail(size.error());
-    if (*size != file.bytes) {
-      return fmt::format("its {} has {} bytes, but the record says {}", file.name, *size, file.bytes);
+    if (file.bytes && *size != *file.bytes) {
+      return fmt::format("its {} has {} bytes, but the record says {}", file.name, *size, *file.bytes);
     }
   }
   return std::string();
 }
 
-DiskResult<void> Spool::quarantine(const std::string& name, const std::string& reason, SpoolScan& scan) {
+DiskResult<std::string> Spool::missing_file(const DatasetRecord& record) {
+  for (std::size_t kind = 0; record.lut && kind < record.lut->kinds.size(); ++kind) {
+    const auto size = datasets_.file_bytes(record.id, tables_name(record.lut->revision, kind));
+    if (!size && is_missing(size.error())) return fmt::format("its tables of kind {} are missing", kind);
+    if (!size) return fail(size.error());
+  }
+  return std::string();
+}
+
+DiskResult<void> Spool::quarantine(const std::string& from, const std::string& name, const std::string& reason,
+                                   SpoolScan& scan) {
   for (int i = 0; i < k_quarantine_tries; ++i) {
     const std::string to = fmt::format("quarantine/{}.{}", name, i);
     if (disk_.file_bytes(to + ".reason")) continue;
     const Bytes text = bytes_of(reason);
-    if (const auto written = write_file(to + ".reason", std::span(&text, 1)); !written) return fail(written.error());
-    if (const auto moved = disk_.rename("jobs/" + name, to); !moved) return fail(moved.error());
+    if (const auto written = write_file(disk_, to + ".reason", std::span(&text, 1)); !written) return written;
+    if (const auto moved = disk_.rename(from, to); !moved) return fail(moved.error());
     if (const auto synced = disk_.sync_directory("quarantine"); !synced) return fail(synced.error());
     scan.quarantined.push_back({name, reason});
     return {};
@@ -178,172 +125,121 @@ DiskResult<void> Spool::quarantine(const std::string& name, const std::string& r
   return std::unexpected(std::make_error_code(std::errc::file_exists));
 }
 
-DiskResult<void> Spool::write_file(const std::string& path, std::span<const Bytes> parts) {
-  auto file = disk_.create_file(path);
-  if (!file) return fail(file.error());
-  for (const Bytes part : parts) {
-    if (const auto written = (*file)->write(part); !written) return fail(written.error());
-  }
-  if (const auto synced = (*file)->sync(); !synced) return fail(synced.error());
-  return {};
-}
-
-/// Beside the old file, then over it: a reader finds one or the other.
-DiskResult<void> Spool::replace_file(const std::string& id, const std::string& name, std::span<const Bytes> parts) {
-  const std::string path = job_folder(id) + '/' + name;
-  auto done = write_file(path + ".tmp", parts);
-  if (done) done = disk_.rename(path + ".tmp", path);
-  if (!done) {
-    (void)disk_.remove_file(path + ".tmp");
-    return fail(done.error());
-  }
-  if (const auto synced = disk_.sync_directory(job_folder(id)); !synced) return fail(synced.error());
-  account(id);
-  return {};
-}
-
-DiskResult<void> Spool::write_job(const std::string& folder, const JobRecord& record, std::span<const Bytes> input,
-                                  std::span<const Bytes> mask) {
-  auto made = disk_.make_directory(folder);
-  if (!made && made.error() == std::errc::file_exists) {
-    // Left by a failed create() of the same id.
-    if (const auto removed = remove_tree(folder); !removed) return fail(removed.error());
-    made = disk_.make_directory(folder);
-  }
-  if (!made) return fail(made.error());
+DiskResult<void> Spool::create(const JobRecord& record, std::span<const Bytes> input, std::span<const Bytes> mask) {
   const std::string text = encode_record(record);
   const Bytes encoded = bytes_of(text);
-  if (const auto done = write_file(folder + "/record", std::span(&encoded, 1)); !done) return done;
-  if (const auto done = write_file(folder + "/input", input); !done) return done;
-  if (!mask.empty()) {
-    if (const auto done = write_file(folder + "/mask", mask); !done) return done;
-  }
-  if (const auto synced = disk_.sync_directory(folder); !synced) return fail(synced.error());
-  return {};
-}
-
-DiskResult<void> Spool::create(const JobRecord& record, std::span<const Bytes> input, std::span<const Bytes> mask) {
-  if (!is_ulid(record.id)) return fail(SpoolErrc::bad_argument);
-  if (bytes_by_job_.contains(record.id)) return fail(SpoolErrc::exists);
-  if (usage().bytes + total(input) + total(mask) > budget_bytes_) return fail(SpoolErrc::no_space);
-  const std::string folder = new_folder(record.id);
-  auto done = write_job(folder, record, input, mask);
-  if (done) done = disk_.rename(folder, job_folder(record.id));
-  if (!done) {
-    (void)remove_tree(folder);
-    return fail(done.error());
-  }
-  if (const auto synced = disk_.sync_directory("jobs"); !synced) {
-    // Nobody is told of this job, so it should not be found after a restart either. If this fails too, it is run once
-    // more than was asked for, which does no harm.
-    (void)remove_tree(job_folder(record.id));
-    return fail(synced.error());
-  }
-  account(record.id);
-  return {};
-}
-
-DiskResult<void> Spool::known(const std::string& id) const {
-  if (!is_ulid(id)) return fail(SpoolErrc::bad_argument);
-  if (!bytes_by_job_.contains(id)) return fail(SpoolErrc::no_such_job);
-  return {};
+  const Shelf::File files[] = {{"record", std::span(&encoded, 1)}, {"input", input}, {"mask", mask}};
+  return jobs_.create(record.id, std::span(files).first(mask.empty() ? 2 : 3));
 }
 
 DiskResult<void> Spool::update(const JobRecord& record) {
-  if (const auto ok = known(record.id); !ok) return ok;
   const std::string text = encode_record(record);
   const Bytes encoded = bytes_of(text);
-  return replace_file(record.id, "record", std::span(&encoded, 1));
+  return jobs_.replace(record.id, "record", std::span(&encoded, 1));
 }
 
 DiskResult<void> Spool::store_result(const std::string& id, std::span<const Bytes> result) {
-  if (const auto ok = known(id); !ok) return ok;
-  if (usage().bytes + total(result) > budget_bytes_) return fail(SpoolErrc::no_space);
-  return replace_file(id, "result", result);
+  if (const auto ok = jobs_.known(id); !ok) return ok;
+  std::uint64_t bytes = 0;
+  for (const Bytes part : result) bytes += part.size();
+  if (!room_.has(bytes)) return fail(SpoolErrc::no_space);
+  return jobs_.replace(id, "result", result);
 }
 
-DiskResult<void> Spool::read_checked(const std::string& path, std::span<std::byte> into, std::string_view sha256_hex) {
-  const auto size = disk_.file_bytes(path);
+DiskResult<void> Spool::store_tally(const std::string& id, Bytes tally) {
+  if (const auto ok = jobs_.known(id); !ok) return ok;
+  if (!room_.has(tally.size())) return fail(SpoolErrc::no_space);
+  return jobs_.replace(id, "tally", std::span(&tally, 1));
+}
+
+DiskResult<std::string> Spool::read_tally(const std::string& id) {
+  if (const auto ok = jobs_.known(id); !ok) return fail(ok.error());
+  return jobs_.read_text(id, "tally", k_tally_bytes_max);
+}
+
+DiskResult<void> Spool::read_checked(const std::string& id, std::string_view name, std::span<std::byte> into,
+                                     std::string_view sha256_hex) {
+  if (const auto ok = jobs_.known(id); !ok) return ok;
+  const auto size = jobs_.file_bytes(id, name);
   if (!size) return fail(is_missing(size.error()) ? make_error_code(SpoolErrc::corrupt) : size.error());
   if (*size != into.size()) return fail(SpoolErrc::corrupt);
-  if (const auto read = disk_.read_file(path, into); !read) return fail(read.error());
+  if (const auto read = jobs_.read(id, name, into); !read) return fail(read.error());
   if (jobs::sha256_hex(std::span<const std::byte>(into)) != sha256_hex) return fail(SpoolErrc::corrupt);
   return {};
 }
 
 DiskResult<void> Spool::read_input(const JobRecord& record, std::span<std::byte> into) {
-  if (const auto ok = known(record.id); !ok) return ok;
   assert(into.size() == record.input.bytes);
-  return read_checked(job_folder(record.id) + "/input", into, record.input.sha256);
+  return read_checked(record.id, "input", into, record.input.sha256);
 }
 
 DiskResult<void> Spool::read_mask(const JobRecord& record, std::span<std::byte> into) {
-  if (const auto ok = known(record.id); !ok) return ok;
   assert(into.size() == record.input.mask_bytes);
-  return read_checked(job_folder(record.id) + "/mask", into, record.input.mask_sha256);
+  return read_checked(record.id, "mask", into, record.input.mask_sha256);
 }
 
 DiskResult<std::uint64_t> Spool::result_bytes(const std::string& id) {
-  if (const auto ok = known(id); !ok) return fail(ok.error());
-  return disk_.file_bytes(job_folder(id) + "/result");
+  if (const auto ok = jobs_.known(id); !ok) return fail(ok.error());
+  return jobs_.file_bytes(id, "result");
 }
 
 DiskResult<void> Spool::read_result(const std::string& id, std::span<std::byte> into) {
-  if (const auto ok = known(id); !ok) return ok;
-  const auto size = disk_.file_bytes(job_folder(id) + "/result");
+  const auto size = result_bytes(id);
   if (!size) return fail(size.error());
   if (*size != into.size()) return fail(SpoolErrc::corrupt);
-  return disk_.read_file(job_folder(id) + "/result", into);
+  return jobs_.read(id, "result", into);
 }
 
 DiskResult<void> Spool::remove_input(const std::string& id) {
-  if (const auto ok = known(id); !ok) return ok;
-  for (const char* name : {"/input", "/mask"}) {
-    const auto removed = disk_.remove_file(job_folder(id) + name);
-    if (!removed && !is_missing(removed.error())) return fail(removed.error());
+  static constexpr std::array<std::string_view, 2> k_names{"input", "mask"};
+  return jobs_.remove_files(id, k_names);
+}
+
+DiskResult<void> Spool::remove(const std::string& id) { return jobs_.remove(id); }
+
+DiskResult<void> Spool::create_dataset(const DatasetRecord& record) {
+  const std::string text = encode_dataset(record);
+  const Bytes encoded = bytes_of(text);
+  const Shelf::File file{"record", std::span(&encoded, 1)};
+  return datasets_.create(record.id, std::span(&file, 1));
+}
+
+DiskResult<void> Spool::update_dataset(const DatasetRecord& record) {
+  const std::string text = encode_dataset(record);
+  const Bytes encoded = bytes_of(text);
+  return datasets_.replace(record.id, "record", std::span(&encoded, 1));
+}
+
+DiskResult<void> Spool::store_tables(const std::string& id, std::uint64_t revision,
+                                     std::span<const std::string> texts) {
+  for (std::size_t kind = 0; kind < texts.size(); ++kind) {
+    const Bytes text = bytes_of(texts[kind]);
+    if (!room_.has(text.size())) return fail(SpoolErrc::no_space);
+    if (const auto stored = datasets_.replace(id, tables_name(revision, kind), std::span(&text, 1)); !stored)
+      return stored;
   }
-  if (const auto synced = disk_.sync_directory(job_folder(id)); !synced) return fail(synced.error());
-  account(id);
   return {};
 }
 
-DiskResult<void> Spool::remove(const std::string& id) {
-  if (const auto ok = known(id); !ok) return ok;
-  if (const auto moved = disk_.rename(job_folder(id), gone_folder(id)); !moved) return fail(moved.error());
-  forget(id);
-  if (const auto synced = disk_.sync_directory("jobs"); !synced) return fail(synced.error());
-  // It is gone for good now. What cannot be deleted is deleted at the next start.
-  (void)remove_tree(gone_folder(id));
-  return {};
-}
-
-DiskResult<void> Spool::remove_tree(const std::string& folder) {
-  const auto entries = disk_.list(folder);
-  if (!entries) return fail(entries.error());
-  for (const DiskEntry& entry : *entries) {
-    const std::string path = folder + '/' + entry.name;
-    const auto removed = entry.is_directory ? remove_tree(path) : disk_.remove_file(path);
-    if (!removed) return removed;
+DiskResult<std::vector<std::string>> Spool::read_tables(const std::string& id, std::uint64_t revision,
+                                                        std::size_t kinds) {
+  if (const auto ok = datasets_.known(id); !ok) return fail(ok.error());
+  std::vector<std::string> texts;
+  for (std::size_t kind = 0; kind < kinds; ++kind) {
+    auto text = datasets_.read_text(id, tables_name(revision, kind), k_tables_bytes_max);
+    if (!text) return fail(text.error());
+    texts.push_back(std::move(*text));
   }
-  return disk_.remove_directory(folder);
+  return texts;
 }
 
-/// Counts what the job takes now. A file that cannot be looked at counts nothing.
-void Spool::account(const std::string& id) {
-  std::uint64_t bytes = 0;
-  for (const char* name : {"/record", "/input", "/mask", "/result"}) {
-    bytes += disk_.file_bytes(job_folder(id) + name).value_or(0);
-  }
-  const std::uint64_t before = std::exchange(bytes_by_job_[id], bytes);
-  bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes - before, std::memory_order_relaxed);
-  jobs_.store(bytes_by_job_.size(), std::memory_order_relaxed);
+DiskResult<void> Spool::remove_tables(const std::string& id, std::uint64_t revision, std::size_t kinds) {
+  std::vector<std::string> names;
+  for (std::size_t kind = 0; kind < kinds; ++kind) names.push_back(tables_name(revision, kind));
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return datasets_.remove_files(id, views);
 }
 
-void Spool::forget(const std::string& id) {
-  const auto found = bytes_by_job_.find(id);
-  bytes_.store(bytes_.load(std::memory_order_relaxed) - found->second, std::memory_order_relaxed);
-  bytes_by_job_.erase(found);
-  jobs_.store(bytes_by_job_.size(), std::memory_order_relaxed);
-}
+DiskResult<void> Spool::remove_dataset(const std::string& id) { return datasets_.remove(id); }
 
 }  // namespace histod::daemon::jobs

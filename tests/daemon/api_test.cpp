@@ -33,6 +33,16 @@ constexpr Promise k_promises[] = {
     {"GET", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::read, BodyKind::none},
     {"GET", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/result", Role::read, BodyKind::none},
     {"DELETE", "/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::submit, BodyKind::none},
+    {"POST", "/v1/datasets", Role::submit, BodyKind::none},
+    {"GET", "/v1/datasets", Role::read, BodyKind::none},
+    {"GET", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::read, BodyKind::none},
+    {"DELETE", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV", Role::submit, BodyKind::none},
+    {"POST", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/images", Role::submit, BodyKind::image},
+    {"GET", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/images", Role::read, BodyKind::none},
+    {"POST", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/finalize", Role::submit, BodyKind::none},
+    {"POST", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/apply", Role::submit, BodyKind::none},
+    {"GET", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/lut", Role::read, BodyKind::none},
+    {"PUT", "/v1/datasets/01ARZ3NDEKTSV4RRFFQ69G5FAV/lut", Role::submit, BodyKind::tables},
     {"GET", "/v1/cluster", Role::read, BodyKind::none},
     {"GET", "/v1/node", Role::read, BodyKind::none},
     {"POST", "/upload", Role::submit, BodyKind::image},
@@ -135,7 +145,10 @@ TEST_F(ApiTest, EachRouteTakesItsRoleAndThoseAboveAndNobodyElse) {
       const std::string what = std::string(promise.method) + ' ' + promise.path + " as " + std::string(role_name(role));
       if (role >= promise.role) {
         ASSERT_TRUE(admission) << what << ": " << admission.error().body;
-        EXPECT_EQ(admission->bytes_max, promise.body == BodyKind::image ? rig_.options.max_upload_bytes : 0) << what;
+        const std::uint64_t bytes_max = promise.body == BodyKind::image    ? rig_.options.max_upload_bytes
+                                        : promise.body == BodyKind::tables ? std::uint64_t{32} << 20
+                                                                           : 0;
+        EXPECT_EQ(admission->bytes_max, bytes_max) << what;
         continue;
       }
       ASSERT_FALSE(admission) << what;

@@ -83,13 +83,14 @@ class HookedDisk final : public daemon::jobs::Disk {
 /// Takes the attempts that the engine begins, and hands them to the test one by one.
 class Attempts {
  public:
-  bool offer(const daemon::jobs::JobRecord& record) {
+  bool offer(const daemon::jobs::JobRecord& record, const daemon::jobs::SharedTables& tables) {
     std::unique_lock lock(mutex_);
     ++offers_;
     changed_.notify_all();
     changed_.wait(lock, [this] { return !held_; });
     if (!accepts_) return false;
     records_.push_back(record);
+    latest_tables_ = tables;
     changed_.notify_all();
     return true;
   }
@@ -100,6 +101,11 @@ class Attempts {
     daemon::jobs::JobRecord record = std::move(records_.front());
     records_.erase(records_.begin());
     return record;
+  }
+  /// What the latest attempt was given; null: none.
+  daemon::jobs::SharedTables latest_tables() {
+    const std::lock_guard lock(mutex_);
+    return latest_tables_;
   }
   std::size_t waiting() {
     const std::lock_guard lock(mutex_);
@@ -123,6 +129,7 @@ class Attempts {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<daemon::jobs::JobRecord> records_;
+  daemon::jobs::SharedTables latest_tables_;
   std::size_t offers_ = 0;
   bool accepts_ = true;
   bool held_ = false;
@@ -159,7 +166,9 @@ class EngineRig {
         engine(std::make_unique<Engine>(
             with_version(options), spool, log,
             Engine::Interfaces{[this] { return now_ms.load(); },
-                               [this](const daemon::jobs::JobRecord& record) { return attempts.offer(record); }})) {
+                               [this](const daemon::jobs::JobRecord& record, const daemon::jobs::SharedTables& tables) {
+                                 return attempts.offer(record, tables);
+                               }})) {
     if (auto started = engine->start(); !started) throw std::system_error(started.error());
   }
 
@@ -175,6 +184,13 @@ class EngineRig {
   daemon::jobs::Outcome<daemon::jobs::JobRecord> get(const std::string& id) const {
     Answer<daemon::jobs::JobRecord> answer;
     engine->get(id, answer.reply());
+    return answer.get();
+  }
+  /// What one of the engine's calls answers.
+  template <class T, class Call, class... Arguments>
+  daemon::jobs::Outcome<T> ask(Call call, Arguments... arguments) const {
+    Answer<T> answer;
+    (engine.get()->*call)(std::move(arguments)..., answer.reply());
     return answer.get();
   }
   daemon::jobs::Outcome<void> remove(const std::string& id) const {

@@ -125,7 +125,7 @@ TEST_F(SpoolTest, ARemovedJobLeavesNothing) {
   ASSERT_TRUE(spool.remove(id_of(1)));
   EXPECT_EQ(spool.usage().bytes, 0u);
   EXPECT_EQ(spool.usage().jobs, 0u);
-  EXPECT_THAT(disk.all_paths(), ElementsAre("jobs", "quarantine"));
+  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine"));
   EXPECT_EQ(spool.remove(id_of(1)).error(), SpoolErrc::no_such_job);
 }
 
@@ -158,7 +158,7 @@ TEST_F(SpoolTest, AFullDiskIsAFullSpool) {
     disk.fail_at = disk.calls + 3;
     EXPECT_EQ(create(spool, id_of(1)).error(), SpoolErrc::no_space);
   }
-  EXPECT_THAT(disk.all_paths(), ElementsAre("jobs", "quarantine"));
+  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine"));
   EXPECT_TRUE(create(spool, id_of(1)));
 }
 
@@ -212,7 +212,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "2097152 bytes"},
         Breakage{"OtherId",
                  [](MemoryDisk& d, const std::string& f) { d.put(f + "/record", encode_record(sample_job(id_of(9)))); },
-                 "another job"},
+                 "another one"},
         Breakage{"NoInput", [](MemoryDisk& d, const std::string& f) { (void)d.remove_file(f + "/input"); },
                  "input is missing"},
         Breakage{"ShortInput", [](MemoryDisk& d, const std::string& f) { d.put(f + "/input", "abc"); },
@@ -324,8 +324,12 @@ TEST(SpoolFaults, APowerLossAtAnyCallLosesNothingThatWasTold) {
 
 TEST(SpoolFaults, OneFailedCallLosesNothingThatWasTold) {
   const std::uint64_t calls = calls_of_workload();
+  MemoryDisk empty;
+  Spool opened(empty, k_budget);
+  ASSERT_TRUE(opened.open());
+  const std::uint64_t calls_of_opening = empty.calls;
   for (const auto error : {std::errc::io_error, std::errc::no_space_on_device}) {
-    for (std::uint64_t at = 4; at < calls; ++at) {
+    for (std::uint64_t at = calls_of_opening; at < calls; ++at) {
       SCOPED_TRACE(at);
       MemoryDisk disk;
       disk.failure = std::make_error_code(error);

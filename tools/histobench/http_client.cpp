@@ -125,6 +125,7 @@ void HttpClient::send(std::string_view head, std::span<const std::byte> body) {
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
     const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
     // A server that refuses answers before it has read everything: what it says is worth more than EPIPE.
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
     if (sent < 0) fail_errno("cannot send");
@@ -139,7 +140,10 @@ void HttpClient::send(std::string_view head, std::span<const std::byte> body) {
 }
 
 std::size_t HttpClient::receive_some(std::span<std::byte> into) {
-  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  ssize_t got = -1;
+  do {  // with a time-out set, a process that is stopped and goes on is told EINTR
+    got = ::recv(fd_, into.data(), into.size(), 0);
+  } while (got < 0 && errno == EINTR);
   if (got < 0) fail_errno("cannot receive");
   if (got == 0) throw Failure("the server closed the connection inside an answer");
   return static_cast<std::size_t>(got);

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include "compute/table_text.hpp"
+#include "daemon/api/engine_call.hpp"
+#include "daemon/api/results.hpp"
+#include "daemon/jobs/record_text.hpp"
+#include "daemon/log.hpp"
+#include "daemon/tables_json.hpp"
+
+namespace histod::daemon::api {
+
+namespace http = net::http;
+namespace json = boost::json;
+using jobs::DatasetStatus;
+using jobs::JobState;
+
+namespace {
+
+constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
+constexpr std::size_t k_name_bytes_max = 200;
+
+json::object lut_json(const jobs::DatasetLut& lut, bool stale) {
+  json::array kinds;
+  for (const jobs::LutKind& kind : lut.kinds)
+    kinds.push_back(json::object{{"quantity", kind.quantity},
+                                 {"planes", kind.planes},
+                                 {"bins", kind.bins},
+                                 {"levels", kind.levels},
+                                 {"images", kind.images},
+                                 {"counted", kind.counted},
+                                 {"masked", kind.masked}});
+  return {{"revision", lut.revision}, {"digest", lut.digest}, {"origin", jobs::origin_name(lut.origin)},
+          {"images", lut.images},     {"stale", stale},       {"made_at", format_time(lut.made_ms)},
+          {"kinds", std::move(kinds)}};
+}
+
+/// Counting comes first; what is applied is told once all is counted.
+json::object progress_json(const DatasetStatus& status) {
+  const jobs::Datasets::Images& images = status.images;
+  const bool applies = status.record.lut && status.record.applied_revision == status.record.lut->revision;
+  const bool counting = images.waiting > 0;
+  const bool applying = !counting && applies && images.made < images.counted;
+  const bool of_making = !counting && applies;
+  return {{"phase", counting   ? "counting"
+                    : applying ? "applying"
+                               : "idle"},
+          {"items_done", of_making ? images.made : images.total - images.waiting},
+          {"items_total", of_making ? images.counted : images.total},
+          {"bytes_done", of_making ? images.made_bytes : images.bytes - images.waiting_bytes},
+          {"bytes_total", of_making ? images.counted_bytes : images.bytes}};
+}
+
+json::object dataset_json(const DatasetStatus& status) {
+  const jobs::DatasetRecord& record = status.record;
+  json::object options;
+  for (const auto& [name, value] : record.options) options[name] = valid_utf8(value);
+  if (!record.reference.empty()) options["reference"] = record.reference;
+  const auto in_state = [&](JobState state) { return status.images.in_state[static_cast<std::size_t>(state)]; };
+  return {{"id", record.id},
+          {"name", valid_utf8(record.name)},
+          {"created_at", format_time(record.created_ms)},
+          {"changed_at", format_time(record.changed_ms)},
+          {"options", std::move(options)},
+          {"images", json::object{{"total", status.images.total},
+                                  {"queued", in_state(JobState::queued)},
+                                  {"running", in_state(JobState::running)},
+                                  {"counted", status.images.counted},
+                                  {"done", in_state(JobState::done)},
+                                  {"failed", in_state(JobState::failed)},
+                                  {"bytes", status.images.bytes}}},
+          {"lut", record.lut ? json::value(lut_json(*record.lut, status.stale)) : json::value(nullptr)},
+          {"progress", progress_json(status)}};
+}
+
+/// Answers with the dataset.
+jobs::Reply<DatasetStatus> tell(WaitingPtr waiting, unsigned status) {
+  return at_home<DatasetStatus>(std::move(waiting), [status](WaitingPtr w, const DatasetStatus& dataset) {
+    http::Response response = json_response(status, dataset_json(dataset));
+    if (status == 201) response.fields.emplace_back("Location", "/v1/datasets/" + dataset.record.id);
+    w->context.send(std::move(response));
+  });
+}
+
+/// The options of each image, checked; what concerns the dataset alone is taken out.
+std::expected<jobs::NewDataset, Problem> new_dataset(Query query) {
+  jobs::NewDataset out;
+  const auto take = [&](const char* name) {
+    auto node = query.extract(name);
+    return node ? std::move(node.mapped()) : std::string();
+  };
+  out.name = take("name");
+  if (out.name.size() > k_name_bytes_max || !jobs::is_plain(out.name))
+    return std::unexpected(
+        bad_option(fmt::format("name takes up to {} bytes without control characters", k_name_bytes_max)));
+  out.reference = take("reference");
+  const bool matches = query.contains("method") && query.at("method") == "match";
+  if (matches) query.erase("method");
+  if (matches != !out.reference.empty())
+    return std::unexpected(bad_option("method=match and reference=, the id of a dataset, belong together"));
+  const auto options = image_options(query);
+  if (!options) return std::unexpected(options.error());
+  if (options->equalize.method != compute::Method::global)
+    return std::unexpected(bad_option("a dataset takes method=global or match: one table is for all of its images"));
+  if (options->equalize.range == compute::RangeMode::automatic)
+    return std::unexpected(bad_option("range=auto would change with each image: a dataset takes full or a number"));
+  if (query.contains("pages"))
+    return std::unexpected(bad_option("pages plays no part: every page of every image gets the same table"));
+  out.options = std::move(query);
+  return out;
+}
+
+std::expected<std::uint64_t, Problem> list_limit(const Query& query) {
+  const auto given = query.find("limit");
+  if (given == query.end()) return k_list_default;
+  return number_option("limit", given->second, 1, k_list_max);
+}
+
+/// Which of the two forms is wanted: what Accept names first.
+bool wants_text(const http::RequestHead& head) {
+  const std::string_view accept = head.field("Accept");
+  const auto text = accept.find("text/plain"), json = accept.find("application/json");
+  return text != std::string_view::npos && (json == std::string_view::npos || text < json);
+}
+
+void send_tables(Context context, const std::vector<compute::KindTables>& tables, std::optional<std::uint64_t> kind) {
+  if (kind && *kind >= tables.size())
+    return context.fail(make_problem(400, "bad-option", "there are fewer kinds of images: kind, and how many there are",
+                                     *kind, tables.size()));
+  std::vector<compute::KindTables> chosen = tables;
+  if (kind) chosen = {tables[*kind]};
+  if (!wants_text(context.request.head)) {
+    http::Response response = text_response(200, "application/json", tables_to_json(chosen) + "\n");
+    response.fields.emplace_back("Histod-Lut-Digest", lut_digest(chosen));
+    return context.send(std::move(response));
+  }
+  if (chosen.size() != 1)
+    return context.fail(make_problem(
+        400, "bad-option", "as text there is one kind at a time: choose by kind=0, 1, ...; there are", tables.size()));
+  http::Response response = text_response(200, "text/plain; charset=utf-8", compute::to_text(chosen.front()));
+  response.fields.emplace_back("Histod-Lut-Digest", lut_digest(chosen));
+  context.send(std::move(response));
+}
+
+compute::Result<std::vector<compute::KindTables>> sent_tables(const http::Request& request) {
+  const std::string_view text(reinterpret_cast<const char*>(request.body.data()), request.body.size());
+  if (!request.head.field("Content-Type").starts_with("text/plain")) return tables_from_json(text);
+  auto tables = compute::tables_from_text(text);
+  if (!tables) return std::unexpected(std::move(tables.error()));
+  std::vector<compute::KindTables> one;
+  one.push_back(std::move(*tables));
+  return one;
+}
+
+}  // namespace
+
+void datasets_post(Context context) {
+  auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  auto dataset = new_dataset(std::move(*query));
+  if (!dataset) return context.fail(dataset.error());
+  jobs::Engine& engine = context.services.engine;
+  engine.create_dataset(std::move(*dataset), tell(wait_with(std::move(context)), 201));
+}
+
+void datasets_list(Context context) {
+  const auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  const auto limit = list_limit(*query);
+  if (!limit) return context.fail(limit.error());
+  if (query->size() > query->count("limit")) return context.fail(bad_option("there is the option limit only"));
+  jobs::Engine& engine = context.services.engine;
+  engine.list_datasets(*limit,
+                       at_home<std::vector<DatasetStatus>>(
+                           wait_with(std::move(context)), [](WaitingPtr w, const std::vector<DatasetStatus>& all) {
+                             json::array list;
+                             for (const DatasetStatus& one : all) list.push_back(dataset_json(one));
+                             w->context.send(json_response(200, json::object{{"datasets", std::move(list)}}));
+                           }));
+}
+
+void datasets_get(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.get_dataset(id, tell(wait_with(std::move(context)), 200));
+}
+
+void datasets_delete(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.remove_dataset(id, at_home<void>(wait_with(std::move(context)), [](WaitingPtr w) {
+                          http::Response response;
+                          response.status = 204;
+                          w->context.send(std::move(response));
+                        }));
+}
+
+void dataset_images_post(Context context) {
+  const auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  if (!query->empty()) return context.fail(bad_option("an image has the options of its dataset, and no others"));
+  const std::string id = context.parameter;
+  submit_job(std::move(context), {}, job_accepted, id);
+}
+
+void dataset_images_list(Context context) {
+  const auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  const auto limit = list_limit(*query);
+  if (!limit) return context.fail(limit.error());
+  std::optional<JobState> state;
+  std::string after;
+  for (const auto& [name, value] : *query) {
+    if (name == "state") {
+      state = jobs::state_from_name(value);
+      if (!state) return context.fail(bad_option("state takes queued, running, counted, done, failed or cancelled"));
+    } else if (name == "after") {
+      after = value;
+    } else if (name != "limit") {
+      return context.fail(bad_option("there is no option " + name + "; there are limit, state and after"));
+    }
+  }
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.list_images(
+      id, *limit, after, state,
+      at_home<jobs::ImagePage>(wait_with(std::move(context)), [](WaitingPtr w, const jobs::ImagePage& page) {
+        json::array list;
+        for (const jobs::JobRecord& record : page.images) list.push_back(job_json(record));
+        w->context.send(json_response(
+            200, json::object{{"jobs", std::move(list)},
+                              {"next", page.next.empty() ? json::value(nullptr) : json::value(page.next)}}));
+      }));
+}
+
+void dataset_finalize(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.finalize_dataset(id, tell(wait_with(std::move(context)), 200));
+}
+
+void dataset_apply(Context context) {
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.apply_dataset(id, tell(wait_with(std::move(context)), 202));
+}
+
+void dataset_lut_get(Context context) {
+  const auto query = parse_query(context.request.head.query);
+  if (!query) return context.fail(query.error());
+  std::optional<std::uint64_t> kind;
+  for (const auto& [name, value] : *query) {
+    if (name != "kind") return context.fail(bad_option("there is no option " + name + "; there is kind"));
+    const auto number = number_option(name, value, 0, k_list_max);
+    if (!number) return context.fail(number.error());
+    kind = *number;
+  }
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.get_tables(id, at_home<jobs::SharedTables>(wait_with(std::move(context)),
+                                                    [kind](WaitingPtr w, const jobs::SharedTables& tables) {
+                                                      send_tables(std::move(w->context), *tables, kind);
+                                                    }));
+}
+
+void dataset_lut_put(Context context) {
+  auto tables = sent_tables(context.request);
+  if (!tables) {
+    Problem problem = problem_of({std::move(tables.error()), false});
+    problem.status = 422;
+    problem.code = "bad-lut";
+    return context.fail(problem);
+  }
+  jobs::Engine& engine = context.services.engine;
+  const std::string id = context.parameter;
+  engine.set_tables(id, std::move(*tables), tell(wait_with(std::move(context)), 200));
+}
+
+}  // namespace histod::daemon::api

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/jobs/datasets.hpp"
+
+#include <utility>
+
+#include "compute/table_text.hpp"
+#include "daemon/jobs/digest.hpp"
+#include "daemon/tables_json.hpp"
+
+namespace histod::daemon::jobs {
+namespace {
+
+std::string tally_sha256(const compute::Tally& tally) { return sha256_hex(tally.to_bytes()); }
+
+std::uint64_t images_of(const compute::Tally& tally) {
+  std::uint64_t images = 0;
+  for (const compute::TallyEntry& entry : tally.entries()) images += entry.images;
+  return images;
+}
+
+std::vector<LutKind> described(std::span<const compute::KindTables> tables, const compute::Tally* made_of) {
+  std::vector<LutKind> kinds;
+  for (const compute::KindTables& one : tables) {
+    const compute::TableKind& kind = one.kind;
+    LutKind& out = kinds.emplace_back(LutKind{std::string(name(kind.quantity)), kind.planes, kind.bins, kind.levels});
+    const compute::TallyEntry* entry = made_of == nullptr ? nullptr : made_of->find(kind);
+    if (entry == nullptr) continue;
+    out.images = entry->images;
+    out.counted = entry->counted;
+    out.masked = entry->masked;
+  }
+  return kinds;
+}
+
+}  // namespace
+
+/// By the tables in force, well or not.
+bool Datasets::is_made(const Dataset& dataset, const JobRecord& image) {
+  return image.counted && is_final(image.state) && dataset.applies() &&
+         image.revision == dataset.record.applied_revision;
+}
+
+void Datasets::count_made(Dataset& dataset, const std::map<std::string, JobRecord>& jobs) {
+  dataset.images.made = dataset.images.made_bytes = 0;
+  for (const std::string& id : dataset.ids) {
+    const JobRecord& image = jobs.at(id);
+    if (!is_made(dataset, image)) continue;
+    ++dataset.images.made;
+    dataset.images.made_bytes += image.input.bytes;
+  }
+}
+
+void Datasets::recover(DatasetRecord record) {
+  const std::string id = record.id;
+  datasets_[id].record = std::move(record);
+}
+
+void Datasets::recovered() {
+  for (auto& [id, dataset] : datasets_) {
+    const auto& lut = dataset.record.lut;
+    dataset.stale = lut && !lut->tally_sha256.empty() && lut->tally_sha256 != tally_sha256(dataset.sum);
+  }
+}
+
+Datasets::Dataset* Datasets::find_any(const std::string& id) {
+  const auto found = datasets_.find(id);
+  return found == datasets_.end() ? nullptr : &found->second;
+}
+
+Datasets::Dataset* Datasets::find(const std::string& id) {
+  Dataset* const found = find_any(id);
+  return found == nullptr || found->record.removed ? nullptr : found;
+}
+
+DiskResult<void> Datasets::create(DatasetRecord record) {
+  if (auto made = spool_.create_dataset(record); !made) return made;
+  recover(std::move(record));
+  return {};
+}
+
+DiskResult<void> Datasets::change(Dataset& dataset, DatasetRecord next) {
+  if (auto stored = spool_.update_dataset(next); !stored) return stored;
+  dataset.record = std::move(next);
+  return {};
+}
+
+DiskResult<void> Datasets::remove(const std::string& id) {
+  if (auto removed = spool_.remove_dataset(id); !removed && removed.error() != SpoolErrc::no_such_job) return removed;
+  datasets_.erase(id);
+  return {};
+}
+
+void Datasets::track(const JobRecord* before, const JobRecord* now) {
+  const auto change = [this](const JobRecord& image, std::uint64_t by) {
+    Dataset* const dataset = find_any(image.dataset);
+    if (dataset == nullptr) return;
+    Images& images = dataset->images;
+    const std::uint64_t bytes = by * image.input.bytes;
+    images.in_state[static_cast<std::size_t>(image.state)] += by;
+    images.total += by;
+    images.bytes += bytes;
+    if (!image.counted && !is_final(image.state)) {
+      images.waiting += by;
+      images.waiting_bytes += bytes;
+    }
+    if (!image.counted) return;
+    images.counted += by;
+    images.counted_bytes += bytes;
+    if (!is_made(*dataset, image)) return;
+    images.made += by;
+    images.made_bytes += bytes;
+  };
+  const bool stays = before != nullptr && now != nullptr;
+  if (before != nullptr && !before->dataset.empty()) {
+    change(*before, ~std::uint64_t{0});  // takes one away
+    if (Dataset* const dataset = find_any(before->dataset); dataset && !stays) dataset->ids.erase(before->id);
+  }
+  if (now != nullptr && !now->dataset.empty()) {
+    change(*now, 1);
+    if (Dataset* const dataset = find_any(now->dataset); dataset && !stays) dataset->ids.insert(now->id);
+  }
+}
+
+Datasets::Error Datasets::add(Dataset& dataset, std::span<const std::byte> tally) {
+  const auto read = compute::Tally::from_bytes(tally);
+  if (!read) return std::unexpected(read.error());
+  if (auto merged = dataset.sum.merge(*read); !merged) return std::unexpected(std::move(merged.error()));
+  dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
+  return {};
+}
+
+Datasets::Error Datasets::subtract(Dataset& dataset, std::span<const std::byte> tally) {
+  const auto read = compute::Tally::from_bytes(tally);
+  if (!read) return std::unexpected(read.error());
+  if (auto gone = dataset.sum.subtract(*read); !gone) return std::unexpected(std::move(gone.error()));
+  dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
+  return {};
+}
+
+compute::Result<std::vector<compute::KindTables>> Datasets::make_tables(const Dataset& dataset, compute::Rule rule,
+                                                                        const Dataset* reference) const {
+  if (reference != nullptr) return compute::match_tables(dataset.sum, reference->sum);
+  return compute::make_tables(rule, dataset.sum);
+}
+
+DiskResult<void> Datasets::set_tables(Dataset& dataset, std::vector<compute::KindTables> tables, LutOrigin origin,
+                                      std::int64_t now_ms) {
+  std::vector<std::string> texts;
+  for (const compute::KindTables& one : tables) texts.push_back(compute::to_text(one));
+  DatasetRecord next = dataset.record;
+  DatasetLut lut;
+  lut.revision = next.lut ? next.lut->revision + 1 : 1;
+  lut.digest = lut_digest(tables);
+  lut.origin = origin;
+  lut.made_ms = next.changed_ms = now_ms;
+  const bool counted = origin != LutOrigin::uploaded;
+  if (counted) {
+    lut.images = images_of(dataset.sum);
+    lut.tally_sha256 = tally_sha256(dataset.sum);
+  }
+  lut.kinds = described(tables, counted ? &dataset.sum : nullptr);
+  const std::optional<DatasetLut> old = std::exchange(next.lut, lut);
+  if (auto stored = spool_.store_tables(next.id, lut.revision, texts); !stored) return stored;
+  if (auto stored = change(dataset, std::move(next)); !stored) return stored;
+  dataset.stale = false;
+  latest_ = {dataset.record.id, lut.revision,
+             std::make_shared<const std::vector<compute::KindTables>>(std::move(tables))};
+  // Those of before are of no use any more; left behind, they only take room.
+  if (old) static_cast<void>(spool_.remove_tables(dataset.record.id, old->revision, old->kinds.size()));
+  return {};
+}
+
+DiskResult<SharedTables> Datasets::tables(const Dataset& dataset) {
+  const DatasetLut& lut = *dataset.record.lut;
+  if (latest_.id == dataset.record.id && latest_.revision == lut.revision) return latest_.tables;
+  auto texts = spool_.read_tables(dataset.record.id, lut.revision, lut.kinds.size());
+  if (!texts) return std::unexpected(texts.error());
+  auto tables = std::make_shared<std::vector<compute::KindTables>>();
+  for (const std::string& text : *texts) {
+    auto read = compute::tables_from_text(text);
+    if (!read) return fail(SpoolErrc::corrupt);
+    tables->push_back(std::move(*read));
+  }
+  if (lut_digest(*tables) != lut.digest) return fail(SpoolErrc::corrupt);
+  latest_ = {dataset.record.id, lut.revision, std::move(tables)};
+  return latest_.tables;
+}
+
+}  // namespace histod::daemon::jobs

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// How jobs end: who waits for that, and how they go when they are removed or their time is over.
+#include <utility>
+
+#include "daemon/jobs/engine.hpp"
+
+namespace histod::daemon::jobs {
+
+void Engine::wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply) {
+  call(std::move(reply), [this, id = std::move(id), at_most](Reply<JobRecord>& answer) {
+    auto found = find(id);
+    if (!found || draining_ || is_final(found->state)) return answer(std::move(found));
+    waiters_.emplace(id, Waiter{interfaces_.now_ms() + at_most.count(), std::move(answer)});
+  });
+}
+
+void Engine::answer_waiters(const std::string& id) {
+  const JobRecord& record = jobs_.at(id);
+  if (!is_final(record.state)) return;
+  const auto [first, last] = waiters_.equal_range(id);
+  for (auto i = first; i != last; ++i) i->second.reply(record);
+  waiters_.erase(first, last);
+}
+
+void Engine::sweep_waiters() {
+  const std::int64_t now = interfaces_.now_ms();
+  for (auto i = waiters_.begin(); i != waiters_.end();) {
+    if (i->second.deadline_ms > now) {
+      ++i;
+      continue;
+    }
+    i->second.reply(jobs_.at(i->first));
+    i = waiters_.erase(i);
+  }
+}
+
+void Engine::remove(std::string id, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_now(id)); });
+}
+
+Outcome<void> Engine::remove_now(const std::string& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return std::unexpected(no_such_job(id));
+  std::string tally;
+  if (found->second.counted) {
+    auto read = spool_.read_tally(id);
+    if (!read && !is_unknown(read.error())) return std::unexpected(disk_problem(read.error(), "reading a tally"));
+    tally = std::move(read).value_or(std::string());
+  }
+  // A removal that failed half-way leaves a job here that the spool does not have any more.
+  if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error()))
+    return std::unexpected(disk_problem(removed.error(), "removing the job"));
+  if (auto* const dataset = datasets_.find_any(found->second.dataset); dataset && !tally.empty()) {
+    if (auto gone = datasets_.subtract(*dataset, std::as_bytes(std::span(tally))); !gone)
+      log_.error("an image was not what it was counted as", {{"job", id}, {"error", gone.error().detail}});
+  }
+  if (running_.contains(id)) removed_while_running_.insert(id);
+  if (!is_final(found->second.state)) {
+    replace(found->second, JobState::cancelled);
+    answer_waiters(id);
+  }
+  forget(id);
+  return {};
+}
+
+void Engine::forget(const std::string& id) {
+  const auto found = jobs_.find(id);
+  if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
+  std::erase(queue_, id);
+  std::erase(table_queue_, id);
+  begun_on_disk_.erase(id);
+  datasets_.track(&found->second, nullptr);
+  --in_state_[index_of(found->second.state)];
+  jobs_.erase(found);
+}
+
+void Engine::expire() {
+  const std::int64_t oldest_ms = interfaces_.now_ms() - options_.result_ttl.count();
+  std::vector<std::string> expired;
+  for (const auto& [id, record] : jobs_) {
+    if (record.created_ms > oldest_ms) break;  // ids are by age, and nothing ends before it began
+    if (is_final(record.state) && record.finished_ms <= oldest_ms && record.dataset.empty()) expired.push_back(id);
+  }
+  expire_datasets(oldest_ms);
+  for (const std::string& id : expired) {
+    if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error())) {
+      static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
+      return;
+    }
+    ++counts_.expired;
+    forget(id);
+  }
+}
+
+}  // namespace histod::daemon::jobs

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// Datasets: many images that are counted, one table for all of them, and what becomes of it in a crash. Oracle: counts
+// and tables of all the samples in one row, by the definition of rule=exact.
+#include "daemon/jobs/datasets.hpp"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "daemon/tables_json.hpp"
+#include "tests/daemon/engine_rig.hpp"
+
+namespace histod::daemon::jobs {
+namespace {
+
+using test::bytes_of;
+using test::EngineRig;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+using Samples = std::vector<std::uint8_t>;
+
+/// What the pipeline makes of an image of these samples.
+std::vector<std::byte> tally_of(Samples samples) {
+  compute::Arena arena({.cpus = {}, .threads = 1});
+  compute::EqualizePage page;
+  page.image = {
+      reinterpret_cast<std::byte*>(samples.data()), static_cast<std::uint32_t>(samples.size()), 1, samples.size(), {}};
+  return compute::tally_of(std::span(&page, 1), {}, arena).value().to_bytes();
+}
+
+/// floor(((cdf - h[m]) * 255 + (N - h[m]) / 2) / (N - h[m])).
+compute::Lut exact_table(const Samples& all) {
+  std::array<std::uint64_t, 256> counts{};
+  for (const std::uint8_t sample : all) ++counts[sample];
+  std::size_t first = 0;
+  while (counts[first] == 0) ++first;
+  const std::uint64_t others = all.size() - counts[first];
+  compute::Lut lut(256);
+  std::uint64_t cdf = 0;
+  for (std::size_t i = 0; i < 256; ++i) {
+    cdf += counts[i];
+    if (i >= first) lut[i] = static_cast<std::uint16_t>(((cdf - counts[first]) * 255 + others / 2) / others);
+  }
+  return lut;
+}
+
+const Samples k_dark{1, 2, 3, 3, 3, 4}, k_light{100, 150, 200, 200}, k_more{1, 1, 7, 250, 251, 252, 253};
+
+Samples joined(std::initializer_list<Samples> parts) {
+  Samples all;
+  for (const Samples& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+class DatasetsTest : public testing::Test {
+ protected:
+  DatasetsTest() {
+    rig_.emplace(spool(0));
+    rig_->engine->resume();
+  }
+  ~DatasetsTest() override { end_attempts(); }
+  std::filesystem::path spool(int number) const { return folder_.path() / ("spool" + std::to_string(number)); }
+  /// As a power loss would leave it now, found by another process.
+  void crash(const Engine::Options& options = {}) {
+    std::filesystem::copy(spool(crashes_), spool(crashes_ + 1), std::filesystem::copy_options::recursive);
+    end_attempts();
+    rig_.emplace(spool(++crashes_), options);
+    rig_->engine->resume();
+  }
+  /// An engine waits for what is under way before it ends.
+  void end_attempts() {
+    rig_->engine->drain();
+    rig_->settle();
+    for (const std::string& id : std::exchange(begun_, {})) rig_->finish(id);
+    while (rig_->attempts.waiting() > 0) rig_->finish(rig_->attempts.next().id);
+  }
+  /// The next attempt, which nobody ends before the crash.
+  void begin_next() { begun_.push_back(rig_->attempts.next().id); }
+  std::string create(std::map<std::string, std::string> options = {{"rule", "exact"}}, std::string reference = {}) {
+    return rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"mosaic", std::move(options), reference})
+        .value()
+        .record.id;
+  }
+  Outcome<Submitted> submit(const std::string& dataset, std::string_view content) {
+    return rig_->submit({{}, bytes_of(content), {}, "a.png", "", dataset});
+  }
+  /// An image that is there and counted; its id.
+  std::string add(const std::string& dataset, const Samples& samples, std::string_view content = "content") {
+    const std::string id = submit(dataset, content).value().record.id;
+    count_next(samples);
+    return id;
+  }
+  void count_next(const Samples& samples) {
+    const JobRecord record = rig_->attempts.next();
+    EXPECT_EQ(rig_->attempts.latest_tables(), nullptr) << "it is only to be counted";
+    Finished outcome;
+    outcome.tally = tally_of(samples);
+    rig_->end(record.id, std::move(outcome));
+  }
+  /// Makes the next image; the table that it was given.
+  compute::Lut make_next(std::string_view result = "the result") {
+    const JobRecord record = rig_->attempts.next();
+    const SharedTables tables = rig_->attempts.latest_tables();
+    rig_->finish(record.id, result);
+    return tables ? tables->front().tables.front() : compute::Lut();
+  }
+  Outcome<DatasetStatus> status(const std::string& id) { return rig_->ask<DatasetStatus>(&Engine::get_dataset, id); }
+  Outcome<DatasetStatus> finalize(const std::string& id) {
+    return rig_->ask<DatasetStatus>(&Engine::finalize_dataset, id);
+  }
+  Outcome<DatasetStatus> apply(const std::string& id) { return rig_->ask<DatasetStatus>(&Engine::apply_dataset, id); }
+  compute::Lut table(const std::string& id) {
+    return rig_->ask<SharedTables>(&Engine::get_tables, id).value()->front().tables.front();
+  }
+  JobState state(const std::string& image) { return rig_->get(image).value().state; }
+
+  test::TemporaryFolder folder_;
+  std::optional<EngineRig> rig_;
+  int crashes_ = 0;
+  std::vector<std::string> begun_;
+};
+
+TEST_F(DatasetsTest, OneTableIsMadeOfAllImagesAndAppliedToEach) {
+  const std::string id = create();
+  const std::string dark = add(id, k_dark), light = add(id, k_light);
+  EXPECT_EQ(state(dark), JobState::counted);
+  EXPECT_EQ(apply(id).error().code, "not-finalized");
+  const auto finalized = finalize(id);
+  ASSERT_TRUE(finalized);
+  const DatasetLut& lut = *finalized->record.lut;
+  EXPECT_EQ(lut.revision, 1u);
+  EXPECT_EQ(lut.images, 2u);
+  EXPECT_EQ(lut.kinds.at(0).counted, 10u);
+  const compute::Lut expected = exact_table(joined({k_dark, k_light}));
+  EXPECT_EQ(table(id), expected);
+  ASSERT_TRUE(apply(id));
+  EXPECT_EQ(make_next("first"), expected);
+  EXPECT_EQ(make_next("second"), expected);
+  for (const std::string& image : {dark, light}) {
+    EXPECT_EQ(state(image), JobState::done);
+    EXPECT_EQ(rig_->get(image)->revision, 1u);
+    EXPECT_EQ(rig_->file("jobs/" + image + "/input"), "content") << "it may be made again";
+  }
+  EXPECT_EQ(status(id)->images.made, 2u);
+  EXPECT_EQ(rig_->file("jobs/" + light + "/result"), "second");
+}
+
+TEST_F(DatasetsTest, ImagesComeAndGoExactly) {
+  const std::string id = create();
+  const std::string dark = add(id, k_dark), light = add(id, k_light);
+  ASSERT_TRUE(finalize(id));
+  EXPECT_FALSE(status(id)->stale);
+  ASSERT_TRUE(rig_->remove(dark));
+  EXPECT_TRUE(status(id)->stale);
+  EXPECT_EQ(finalize(id)->record.lut->revision, 2u);
+  EXPECT_EQ(table(id), exact_table(k_light));
+  add(id, k_more);
+  ASSERT_TRUE(rig_->remove(light));
+  ASSERT_TRUE(finalize(id));
+  EXPECT_EQ(table(id), exact_table(k_more));
+  EXPECT_FALSE(rig_->has("datasets/" + id + "/tables-1-0")) << "those of before take room for nothing";
+  EXPECT_TRUE(rig_->has("datasets/" + id + "/tables-3-0"));
+}
+
+TEST_F(DatasetsTest, WhatIsNotCountedIsWaitedFor) {
+  const std::string id = create();
+  EXPECT_EQ(finalize(id).error().code, "empty-dataset");
+  add(id, k_dark);
+  ASSERT_TRUE(submit(id, "more"));
+  const auto refused = finalize(id);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "not-finished");
+  EXPECT_EQ(refused.error().status, 409u);
+  Finished broken;
+  broken.error = problem(422, "broken-image", "it is broken");
+  rig_->end(rig_->attempts.next().id, std::move(broken));
+  ASSERT_TRUE(finalize(id)) << "a broken image keeps nobody";
+  EXPECT_EQ(table(id), exact_table(k_dark));
+  EXPECT_EQ(status(id)->images.in_state[index_of(JobState::failed)], 1u);
+}
+
+TEST_F(DatasetsTest, WhatComesLaterIsMadeByTheTablesInForce) {
+  const std::string id = create();
+  add(id, k_dark);
+  ASSERT_TRUE(finalize(id));
+  ASSERT_TRUE(apply(id));
+  const compute::Lut first = make_next();
+  add(id, k_light);
+  EXPECT_EQ(make_next(), first) << "the same table, though it is stale";
+  EXPECT_TRUE(status(id)->stale);
+  ASSERT_TRUE(finalize(id));
+  rig_->settle();
+  EXPECT_EQ(rig_->attempts.waiting(), 0u) << "nothing is made again before somebody says so";
+  ASSERT_TRUE(apply(id));
+  const compute::Lut both = exact_table(joined({k_dark, k_light}));
+  EXPECT_EQ(make_next(), both);
+  EXPECT_EQ(make_next(), both);
+}
+
+TEST_F(DatasetsTest, TablesAreNotChangedUnderImagesThatAreBeingMade) {
+  const std::string id = create();
+  add(id, k_dark);
+  ASSERT_TRUE(finalize(id));
+  ASSERT_TRUE(apply(id));
+  EXPECT_EQ(finalize(id).error().code, "not-finished");
+  make_next();
+  EXPECT_TRUE(finalize(id));
+}
+
+TEST_F(DatasetsTest, TablesMayComeFromElsewhere) {
+  const std::string id = create();
+  add(id, k_dark);
+  compute::Lut inverse(256);
+  for (std::size_t i = 0; i < 256; ++i) inverse[i] = static_cast<std::uint16_t>(255 - i);
+  std::vector<compute::KindTables> tables{{{}, {inverse}}};
+  const std::string digest = lut_digest(tables);
+  const auto set = rig_->ask<DatasetStatus>(&Engine::set_tables, id, std::move(tables));
+  ASSERT_TRUE(set);
+  EXPECT_EQ(set->record.lut->origin, LutOrigin::uploaded);
+  EXPECT_EQ(set->record.lut->digest, digest);
+  ASSERT_TRUE(apply(id));
+  EXPECT_EQ(make_next(), inverse);
+}
+
+TEST_F(DatasetsTest, ADatasetIsMatchedToAnother) {
+  const std::string reference = create(), id = create({{"rule", "exact"}}, reference);
+  add(id, {10, 20, 30, 40});
+  add(reference, {5, 6, 7, 200});
+  ASSERT_TRUE(finalize(id));
+  const compute::Lut lut = table(id);
+  EXPECT_THAT((std::vector<std::uint16_t>{lut[10], lut[20], lut[30], lut[40]}), ElementsAre(5, 6, 7, 200));
+  EXPECT_EQ(status(id)->record.lut->origin, LutOrigin::matched);
+  const auto missing =
+      rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"", {}, "01ARZ3NDEKTSV4RRFFQ69G5FAV"});
+  EXPECT_EQ(missing.error().status, 404u);
+}
+
+TEST_F(DatasetsTest, ACrashAtAnyPointChangesNothing) {
+  const std::string id = create();
+  crash();
+  const std::string dark = add(id, k_dark);
+  crash();
+  ASSERT_TRUE(submit(id, "light"));
+  begin_next();
+  crash();
+  count_next(k_light);
+  crash();
+  EXPECT_EQ(status(id)->images.counted, 2u);
+  ASSERT_TRUE(finalize(id));
+  crash();
+  const compute::Lut expected = exact_table(joined({k_dark, k_light}));
+  EXPECT_EQ(table(id), expected);
+  EXPECT_FALSE(status(id)->stale);
+  ASSERT_TRUE(apply(id));
+  begin_next();
+  crash();
+  EXPECT_EQ(make_next(), expected) << "it was being made";
+  crash();
+  EXPECT_EQ(make_next(), expected) << "it was waiting";
+  crash();
+  EXPECT_EQ(state(dark), JobState::done);
+  EXPECT_EQ(status(id)->images.made, 2u);
+  ASSERT_TRUE(rig_->remove(dark));
+  crash();
+  EXPECT_TRUE(status(id)->stale);
+  ASSERT_TRUE(finalize(id));
+  EXPECT_EQ(table(id), exact_table(k_light));
+}
+
+TEST_F(DatasetsTest, AnImageThatKillsTheProgramIsGivenUpEachTimeItIsMade) {
+  Engine::Options options;
+  options.attempts_max = 2;
+  const std::string id = create();
+  const std::string image = add(id, k_dark);
+  ASSERT_TRUE(finalize(id));
+  ASSERT_TRUE(apply(id));
+  for (int i = 0; i < 2; ++i) {
+    begin_next();
+    crash(options);
+  }
+  rig_->settle();
+  EXPECT_EQ(state(image), JobState::failed);
+  EXPECT_EQ(rig_->get(image)->error->code, "gave-up");
+  EXPECT_EQ(status(id)->images.made, 1u) << "it is over, and keeps nobody from finalizing";
+}
+
+TEST_F(DatasetsTest, CountsThatCannotBeReadAreCountedAgain) {
+  const std::string id = create();
+  const std::string image = add(id, k_dark);
+  std::ofstream(spool(0) / "jobs" / image / "tally") << "nonsense";
+  crash();
+  EXPECT_EQ(status(id)->images.counted, 0u);
+  count_next(k_dark);
+  ASSERT_TRUE(finalize(id));
+  EXPECT_EQ(table(id), exact_table(k_dark));
+}
+
+TEST_F(DatasetsTest, ADatasetGoesWithAllItsImages) {
+  const std::string id = create(), other = create();
+  for (int i = 0; i < 40; ++i) add(id, k_dark, "image " + std::to_string(i));
+  const std::string stays = add(other, k_light);
+  ASSERT_TRUE(rig_->ask<void>(&Engine::remove_dataset, id));
+  EXPECT_EQ(status(id).error().status, 404u) << "at once";
+  EXPECT_EQ(submit(id, "more").error().status, 404u);
+  crash();
+  for (int i = 0; i < 1'000 && rig_->has("datasets/" + id); ++i) rig_->settle();
+  EXPECT_FALSE(rig_->has("datasets/" + id));
+  EXPECT_THAT(rig_->list(100), ElementsAre(stays));
+}
+
+TEST_F(DatasetsTest, ADatasetEndsAsOne) {
+  const std::string id = create();
+  const std::string image = add(id, k_dark);
+  const auto ttl = Engine::Options().result_ttl.count();
+  rig_->now_ms += ttl / 2;
+  const std::string late = add(id, k_light);
+  rig_->now_ms += ttl / 2 + 1;
+  rig_->settle();
+  EXPECT_TRUE(rig_->get(image)) << "its dataset is still in use";
+  rig_->now_ms += ttl / 2 + 1;
+  for (int i = 0; i < 1'000 && rig_->has("datasets/" + id); ++i) rig_->settle();
+  EXPECT_EQ(status(id).error().status, 404u);
+  EXPECT_THAT(rig_->list(10), testing::IsEmpty());
+}
+
+TEST_F(DatasetsTest, ImagesAreListedPageByPage) {
+  const std::string id = create();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(add(id, k_dark));
+  const auto page = [&](std::size_t limit, const std::string& after, std::optional<JobState> state = {}) {
+    return rig_->ask<ImagePage>(&Engine::list_images, id, limit, after, state).value();
+  };
+  const ImagePage first = page(2, "");
+  EXPECT_EQ(first.images.size(), 2u);
+  EXPECT_EQ(first.images[0].id, ids[0]);
+  EXPECT_EQ(first.next, ids[1]);
+  const ImagePage last = page(3, first.next);
+  EXPECT_EQ(last.images.back().id, ids[4]);
+  EXPECT_EQ(last.next, "");
+  EXPECT_TRUE(page(5, "", JobState::done).images.empty());
+  EXPECT_EQ(page(5, "", JobState::counted).images.size(), 5u);
+}
+
+TEST_F(DatasetsTest, AFullDiskRefusesAndLosesNothing) {
+  const std::string id = create();
+  add(id, k_dark);
+  rig_->disk->set([](std::string_view operation, const std::string& path) {
+    return operation == "create_file" && path.find("datasets/") != std::string::npos
+               ? std::make_error_code(std::errc::no_space_on_device)
+               : std::error_code();
+  });
+  EXPECT_EQ(finalize(id).error().status, 507u);
+  EXPECT_EQ(rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{}).error().status, 507u);
+  EXPECT_FALSE(status(id)->record.lut);
+  rig_->disk->set(nullptr);
+  EXPECT_TRUE(finalize(id));
+}
+
+TEST(DatasetRecord, ComesBackAsItWas) {
+  DatasetRecord record{
+      .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+      .name = "a \"name\"",
+      .created_ms = 1,
+      .changed_ms = 2,
+      .options = {{"rule", "exact"}},
+      .reference = "01ARZ3NDEKTSV4RRFFQ69G5FAW",
+      .lut =
+          DatasetLut{
+              3, "sha-256=00", LutOrigin::matched, 5, std::string(64, 'a'), 7, {{"brightness", 1, 256, 256, 5, 10, 2}}},
+      .applied_revision = 3,
+      .removed = true};
+  EXPECT_EQ(decode_dataset(encode_dataset(record)).value(), record);
+  record.applied_revision = 4;
+  EXPECT_THAT(decode_dataset(encode_dataset(record)).error().reason, HasSubstr("later than its tables"));
+  record.applied_revision = 3;
+  record.id = "x";
+  EXPECT_THAT(decode_dataset(encode_dataset(record)).error().reason, HasSubstr("no ULID"));
+  EXPECT_THAT(decode_dataset("histod-job 1 0 0\n").error().reason, HasSubstr("histod-dataset"));
+  EXPECT_TRUE(decode_dataset("histod-dataset 2 0 0\n").error().newer);
+}
+
+}  // namespace
+}  // namespace histod::daemon::jobs
