@@ -21,8 +21,10 @@ def pgm(width=16, height=8, seed=1):
 
 
 class HistoctlTest(unittest.TestCase):
+    server_class = stub_server.StubServer
+
     def setUp(self):
-        self.server = stub_server.StubServer()
+        self.server = self.server_class()
         self.addCleanup(self.server.stop)
         folder = tempfile.TemporaryDirectory(prefix="histoctl-test-")
         self.addCleanup(folder.cleanup)

@@ -7,7 +7,7 @@ import unittest
 
 from harness import HISTOCTL, HistoctlTest
 
-COMMANDS = ("equalize", "histogram", "status", "cluster", "jobs", "completion")
+COMMANDS = ("equalize", "histogram", "status", "cluster", "jobs", "dataset", "completion")
 
 
 class UsageTest(HistoctlTest):
@@ -122,6 +122,12 @@ class CompletionTest(HistoctlTest):
         self.assertEqual(self.complete("histoctl", "cluster", "--wa"), ["--watch"])
         self.assertEqual(self.complete("histoctl", "jobs", "list", "--state", "d"), ["done"])
         self.assertNotIn("--rule", self.complete("histoctl", "status", "--"))
+        self.assertEqual(self.complete("histoctl", "dataset", "fin"), ["finalize"])
+        self.assertEqual(self.complete("histoctl", "dataset", "add", "ID", "ph"), ["photo.pgm"])
+        self.assertEqual(self.complete("histoctl", "dataset", "get", "--res"), ["--resume"])
+        self.assertEqual(self.complete("histoctl", "dataset", "add", "ID", "-r", "ph"), ["photo.pgm"])
+        self.assertEqual(self.complete("histoctl", "equalize", "-r", "pi"), ["pillow"])
+        self.assertEqual(self.complete("histoctl", "equalize", "--token-file", "ph"), ["photo.pgm"])
 
 
 class SettingsTest(HistoctlTest):

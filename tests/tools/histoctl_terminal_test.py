@@ -5,7 +5,8 @@ import pty
 import signal
 import unittest
 
-from harness import HistoctlTest
+import stub_datasets
+from harness import HistoctlTest, pgm
 
 
 def read_all(descriptor):
@@ -85,6 +86,34 @@ class TerminalTest(HistoctlTest):
         code, seen, _ = self.on_terminal("equalize", "in.pgm", "-o", "-", stdout_too=True)
         self.assertEqual(code, 2)
         self.assertIn("not written to a terminal", seen)
+
+
+class DatasetBarTest(HistoctlTest):
+    server_class = stub_datasets.DatasetServer
+    on_terminal = TerminalTest.on_terminal
+
+    def setUp(self):
+        super().setUp()
+        self.id = self.server.add_dataset({})
+        for seed in range(5):
+            self.image(f"photos/in{seed}.pgm", pgm(seed=seed))
+
+    def test_add_says_how_many_were_there(self):
+        self.run_ctl("dataset", "add", self.id, "photos/in1.pgm", "photos/in2.pgm")
+        code, seen, _ = self.on_terminal("dataset", "add", self.id, "photos", "missing.pgm")
+        self.assertEqual(code, 1)
+        self.assertIn("3 added, 2 there already, 1 failed", seen)
+
+    def test_waiting_has_a_bar_of_the_servers_progress(self):
+        self.run_ctl("dataset", "add", self.id, "photos")
+        code, seen, output = self.on_terminal("dataset", "finalize", self.id, "--wait")
+        self.assertEqual((code, output[:8]), (0, b"sha-256="))
+        self.assertRegex(seen, r"\r\x1b\[K\[=* *\] [24]/5 ")
+        code, seen, _ = self.on_terminal("dataset", "apply", self.id, "--wait")
+        self.assertEqual(code, 0)
+        self.assertRegex(seen, r"\r\x1b\[K5 of 5 images are done[^\[]*$")
+        code, seen, _ = self.on_terminal("dataset", "get", self.id, "-o", "out")
+        self.assertIn("5 fetched, 0 there already, 0 failed", seen)
 
 
 class InterruptTest(HistoctlTest):

@@ -150,7 +150,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if operation is None:
             return False
         if operation.get("security") != []:
-            needed = "submit" if self.command in ("POST", "DELETE") else "read"
+            needed = "read" if self.command == "GET" else "submit"
             role = self.role()
             if role is None:
                 self.problem(401, "unauthorized", "the token is missing or unknown", {"WWW-Authenticate": "Bearer"})
@@ -207,7 +207,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         self.server.log.append(Exchange(self.command, url.path, query, dict(self.headers.items()), body))
-        if self.command == "POST" and not body:
+        if self.command in ("POST", "PUT") and not body and not self.bodiless(url.path):
             self.violation(f"{self.path}: no body")
         plan = self.server.next_plan(url.path)
         if plan == "drop":
@@ -227,7 +227,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.route(url.path, query, body)
 
-    do_GET = do_POST = do_DELETE = do_any
+    do_GET = do_POST = do_PUT = do_DELETE = do_any
+
+    def bodiless(self, path):
+        """Whether a POST to this path says all by its path and query."""
+        return False
 
     def image_of(self, body):
         """(image, mask, filename) of the body, or an image alone."""
@@ -356,10 +360,12 @@ CLUSTER = {
 class StubServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
+    handler = Handler
+    planned = ("/v1/equalize", "/v1/histogram", "/v1/jobs")  # beginnings of paths that plans are for
 
     def __init__(self, certificate=None):
         """`certificate`: a PEM file with key and certificate makes it https."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), self.handler)
         self.scheme = "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -392,7 +398,7 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def next_plan(self, path):
-        if not path.startswith(("/v1/equalize", "/v1/histogram", "/v1/jobs")):
+        if not path.startswith(self.planned):
             return None
         with self.lock:
             return self.plans.popleft() if self.plans else None

@@ -3,10 +3,22 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "tools/histoctl/console.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
+namespace {
+
+/// Null: there is none.
+const json::value* find(const json::value& object, std::string_view key, std::string_view inner) {
+  const json::value* found = object.is_object() ? object.get_object().if_contains(key) : nullptr;
+  if (!found || found->is_null()) return nullptr;
+  return inner.empty() ? found : find(*found, inner, {});
+}
+
+}  // namespace
 
 Result<json::object> parse_object(const std::string& body) {
   boost::system::error_code error;
@@ -41,6 +53,77 @@ const json::object& part(const json::object& object, std::string_view key) {
   static const json::object k_none;
   const json::value* found = object.if_contains(key);
   return found && found->is_object() ? found->get_object() : k_none;
+}
+
+Result<json::value> fetch_json(Client& client, Request request) {
+  const auto reply = fetch(client, std::move(request));
+  if (!reply) return std::unexpected(reply.error());
+  boost::system::error_code error;
+  json::value answer = json::parse(reply->body, error);
+  if (error) return fail(Exit::some_failed, "the server's answer is not JSON");
+  return answer;
+}
+
+Result<json::value> fetch_json(Client& client, std::string target) {
+  return fetch_json(client, {.method = "GET", .target = std::move(target), .fields = {}, .upload = {}});
+}
+
+std::string field(const json::value& object, std::string_view key, std::string_view inner) {
+  const json::value* found = find(object, key, inner);
+  return found ? scalar(*found) : "-";
+}
+
+std::string text_field(const json::value& object, std::string_view key, std::string_view inner) {
+  const json::value* found = find(object, key, inner);
+  return found && found->is_string() ? std::string(found->get_string()) : std::string();
+}
+
+std::uint64_t number_field(const json::value& object, std::string_view key, std::string_view inner) {
+  const json::value* found = find(object, key, inner);
+  boost::system::error_code error;
+  const auto number = found ? found->to_number<std::uint64_t>(error) : 0;
+  return error ? 0 : number;
+}
+
+void print_members(const json::object& object, int indent) {
+  for (const auto& [key, value] : object) {
+    if (value.is_object()) {
+      print(fmt::format("{:{}}{}:\n", "", indent, one_line(key)));
+      print_members(value.get_object(), indent + 2);
+    } else if (!value.is_null()) {
+      print(fmt::format("{:{}}{}: {}\n", "", indent, one_line(key), field(object, key)));
+    }
+  }
+}
+
+void print_answer(const Arguments& arguments, const json::value& answer) {
+  if (arguments.has("json") || !answer.is_object()) {
+    print(to_text(answer) + "\n");
+  } else {
+    print_members(answer.get_object());
+  }
+}
+
+Exit remove_each(const Arguments& arguments, Client& client, std::string_view folder, std::string_view key,
+                 std::span<const std::string> ids) {
+  Console console({.json = true, .quiet = true}, 0);
+  Verdict verdict;
+  for (const std::string& id : ids) {
+    if (verdict.hopeless()) break;
+    const auto reply = fetch(
+        client, {.method = "DELETE", .target = std::string(folder) + percent_encoded(id), .fields = {}, .upload = {}});
+    if (!reply && reply.error().exit == Exit::interrupted) return Exit::interrupted;
+    json::object record{{key, id}, {"ok", reply.has_value()}};
+    if (!reply) {
+      verdict.add(reply.error());
+      console.report(id, reply.error());
+      record["error"] = to_json(reply.error());
+    } else {
+      verdict.add_success();
+    }
+    if (arguments.has("json")) print(to_text(record) + "\n");
+  }
+  return verdict.exit();
 }
 
 }  // namespace histod::ctl

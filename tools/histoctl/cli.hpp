@@ -35,7 +35,8 @@ struct CommandSpec {
   std::string_view description;
   std::span<const OptionSpec> options;
   std::string_view examples;
-  std::string_view words;  ///< "a|b": what the first operand may be; empty: files
+  std::string_view words;   ///< "a|b": what the first operand may be; empty: files
+  bool then_files = false;  ///< files may follow the word
 };
 
 std::span<const CommandSpec> commands();

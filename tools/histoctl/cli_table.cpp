@@ -37,6 +37,8 @@ bool is_nodata(std::string_view text) {
 
 bool is_range(std::string_view text) { return text == "full" || text == "auto" || is_whole<2, 65536>(text); }
 
+bool is_levels(std::string_view text) { return text == "full" || is_whole<2, 65536>(text); }
+
 constexpr OptionSpec k_common[] = {
     {"server", 0, Value::text, "URL", "", "the daemon to talk to (default http://127.0.0.1:8080)"},
     {"token-file", 0, Value::file, "FILE", "", "file that holds the token; a token itself is never an argument"},
@@ -100,6 +102,23 @@ constexpr OptionSpec k_output = {"output",  'o', Value::file,
                                  "OUT|DIR", "",  "file or folder to write to; - for standard output"};
 constexpr OptionSpec k_overwrite = {"overwrite", 'f', Value::none, "", "", "replace files that exist"};
 
+constexpr OptionSpec k_format = {"format",
+                                 0,
+                                 Value::choice,
+                                 "NAME",
+                                 "png|jpeg|tiff|pgm|ppm|pam",
+                                 "file format of the results (default: as the input)"};
+constexpr OptionSpec k_quality = {"quality",
+                                  0,
+                                  Value::text,
+                                  "N",
+                                  "",
+                                  "JPEG quality, 1 to 100 (default: the input's own tables)",
+                                  is_whole<1, 100>,
+                                  "a whole number from 1 to 100"};
+constexpr OptionSpec k_png = {
+    "png", 0, Value::choice, "HOW", "fast|small", "write PNG files at once (default), or as small as can be"};
+
 constexpr OptionSpec k_equalize[] = {
     k_output,
     k_overwrite,
@@ -113,11 +132,9 @@ constexpr OptionSpec k_equalize[] = {
     k_range,
     k_pages,
     k_mask,
-    {"format", 0, Value::choice, "NAME", "png|jpeg|tiff|pgm|ppm|pam",
-     "file format of the results (default: as the input)"},
-    {"quality", 0, Value::text, "N", "", "JPEG quality, 1 to 100 (default: the input's own tables)", is_whole<1, 100>,
-     "a whole number from 1 to 100"},
-    {"png", 0, Value::choice, "HOW", "fast|small", "write PNG files at once (default), or as small as can be"},
+    k_format,
+    k_quality,
+    k_png,
     {"async", 0, Value::none, "", "", "go by stored jobs, which survive a restart of the server"},
     {"no-wait", 0, Value::none, "", "", "store the jobs, print their ids, and do not wait (implies --async)"},
 };
@@ -147,6 +164,32 @@ constexpr OptionSpec k_job_options[] = {
 
 constexpr OptionSpec k_cluster_options[] = {
     {"watch", 'w', Value::none, "", "", "show it again each second, until Ctrl-C"},
+};
+
+constexpr OptionSpec k_dataset[] = {
+    {"name", 0, Value::text, "TEXT", "", "create: what people call it"},
+    {"match", 0, Value::text, "ID", "", "create: give the images the distribution of this dataset, instead of a rule"},
+    {"rule", 0, k_rule.value, k_rule.metavar, k_rule.choices, "create: which library's \"equalize\" (default opencv)"},
+    k_color,
+    {"range", 0, Value::text, "full|N", "", "create: number of levels of 16-bit images (default full)", is_levels,
+     "full, or a whole number from 2 to 65536"},
+    k_nodata,
+    k_format,
+    k_quality,
+    k_png,
+    {"limit", 'n', Value::text, "N", "", "list: at most N datasets, 1 to 1000 (default 100)", is_whole<1, 1000>,
+     "a whole number from 1 to 1000"},
+    {"watch", 'w', Value::none, "", "", "show: wait, with a progress bar, until nothing is under way"},
+    {"recursive", 'r', Value::none, "", "", "add: take the folders inside of folders too"},
+    {"wait", 0, Value::none, "", "", "finalize: wait for all counts; apply: wait for all results"},
+    k_jobs,
+    {"output", 'o', Value::file, "FOLDER|FILE", "", "get: folder for the results; lut: file for the table"},
+    k_overwrite,
+    {"resume", 0, Value::none, "", "", "get: pass over files that are there and have the result's size"},
+    {"text", 0, Value::none, "", "", "lut: as lines of numbers, for numpy.loadtxt and gnuplot, instead of JSON"},
+    {"kind", 0, Value::text, "N", "", "lut: the table of one kind of images only (see `lut` of `show`)",
+     is_whole<0, 65536>, "a whole number from 0 to 65536"},
+    {"set", 0, Value::file, "FILE", "", "lut: use this table, JSON or text, from now on; - for standard input"},
 };
 
 constexpr CommandSpec k_commands[] = {
@@ -182,6 +225,25 @@ constexpr CommandSpec k_commands[] = {
      "`get` writes the result of a finished job. `cancel` also deletes the job's record and files.", k_job_options,
      "  histoctl jobs list --state failed\n  histoctl jobs get 01J9ZQ5V7C3M8T2X4R6W0YBNDE -o out.png\n",
      "list|show|get|cancel"},
+    {"dataset", "WORD [ID] ...", "equalize many images by one table",
+     "Images are counted when they come; one table is made of all of their pixels, and applied to each.\n"
+     "\n"
+     "  create                    make an empty dataset, print its ID\n"
+     "  add ID FILE|FOLDER...     send images that are not there yet (by their SHA-256); of a folder, files\n"
+     "                            named like images; may be interrupted and begun again\n"
+     "  finalize ID [--wait]      make the table, print its digest\n"
+     "  apply ID [--wait]         let the daemon apply it to all images\n"
+     "  get ID -o FOLDER          download the results that are there, under the names of their originals\n"
+     "  list, show ID [--watch]   what there is; how far it is\n"
+     "  lut ID [-o FILE]          print the table; --set FILE uses another one\n"
+     "  remove ID JOB...          take images out again, exactly\n"
+     "  rm ID...                  delete datasets with all of their images",
+     k_dataset,
+     "  id=$(histoctl dataset create --name survey --rule exact)\n"
+     "  histoctl dataset add $id -r photos/\n"
+     "  histoctl dataset finalize $id --wait && histoctl dataset apply $id --wait\n"
+     "  histoctl dataset get $id -o equalized/\n",
+     "create|list|show|add|finalize|apply|get|lut|rm|remove", true},
     {"completion",
      "bash | zsh | fish",
      "print a script that completes histoctl's words in a shell",

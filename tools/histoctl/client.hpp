@@ -32,6 +32,7 @@ struct Request {
   std::optional<Upload> upload;
   int sink_fd = -1;         ///< a 2xx body goes here, from offset 0, instead of into Reply::body
   bool any_status = false;  ///< every status is a reply, none a failure
+  bool once = false;        ///< not sent again once it may have arrived
 };
 
 struct Reply {
@@ -44,8 +45,9 @@ struct Reply {
   std::string field(std::string_view name) const;
 };
 
-/// Many HTTP requests at a time on one thread. Repeats what is safe to repeat: all of the daemon's requests are pure or
-/// carry an Idempotency-Key, so 429 and 503 (after Retry-After), refused and broken connections are tried again.
+/// Many HTTP requests at a time on one thread. Repeats what is safe to repeat: nearly all of the daemon's requests are
+/// pure or carry an Idempotency-Key, so 429 and 503 (after Retry-After), refused and broken connections are tried
+/// again.
 class Client {
  public:
   using Done = std::move_only_function<void(Result<Reply>)>;

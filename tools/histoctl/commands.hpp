@@ -15,6 +15,7 @@ Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings)
 Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_cluster(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_dataset(const Arguments& arguments, const Settings& settings);
 
 /// Options that do not go together. Exit::usage.
 Result<void> check_image_options(const Arguments& arguments);

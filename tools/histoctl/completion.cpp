@@ -32,13 +32,13 @@ std::string bash_words(std::span<const OptionSpec> options) {
   return out;
 }
 
-/// The branches of a case on the word before the cursor.
-std::string bash_values(std::span<const OptionSpec> options) {
+/// The branches of a case on command and word before the cursor: -r is not the same option for all commands.
+std::string bash_values(std::string_view command, std::span<const OptionSpec> options) {
   std::string out;
   for (const OptionSpec& option : options) {
     if (option.value == Value::none) continue;
-    std::string label = fmt::format("--{}", option.name);
-    if (option.letter) label += fmt::format("|-{}", option.letter);
+    std::string label = fmt::format("{}:--{}", command, option.name);
+    if (option.letter) label += fmt::format("|{}:-{}", command, option.letter);
     const bool files = option.value == Value::file || option.value == Value::folder;
     const std::string words = files ? "-f" : fmt::format("-W '{}'", spaced(option.choices));
     out += fmt::format("    {}) COMPREPLY=($(compgen {} -- \"$word\")); return ;;\n", label, words);
@@ -49,33 +49,35 @@ std::string bash_values(std::span<const OptionSpec> options) {
 std::string bash_script() {
   std::string names;
   std::string cases;
-  std::string values = bash_values(common_options());
+  std::string values = bash_values("*", common_options());
   for (const CommandSpec& command : commands()) {
     names += fmt::format(" {}", command.name);
-    cases += fmt::format("    {}) options='{}{}' operands='{}' ;;\n", command.name, bash_words(command.options),
-                         bash_words(common_options()), spaced(command.words));
-    values += bash_values(command.options);
+    cases +=
+        fmt::format("    {}) options='{}{}' operands='{}' files={} ;;\n", command.name, bash_words(command.options),
+                    bash_words(common_options()), spaced(command.words), command.then_files ? "yes" : "");
+    values += bash_values(command.name, command.options);
   }
   return fmt::format(
       "# bash completion of histoctl; made by `histoctl completion bash`\n"
       "_histoctl() {{\n"
-      "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= options= operands= i\n"
+      "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= options= operands= "
+      "files= i\n"
       "  COMPREPLY=()\n"
-      "  case $before in\n{}  esac\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    case \" {} \" in *\" ${{COMP_WORDS[i]}} \"*) command=${{COMP_WORDS[i]}}; break ;; esac\n"
       "  done\n"
+      "  case $command:$before in\n{}  esac\n"
       "  case $command in\n{}    *) options='{}' operands='{}' ;;\n  esac\n"
       "  if [[ $word == -* ]]; then\n"
       "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
-      "  elif [[ -n $operands ]]; then\n"
+      "  elif [[ -n $operands && ( -z $files || $before == \"$command\" ) ]]; then\n"
       "    COMPREPLY=($(compgen -W \"$operands\" -- \"$word\"))\n"
       "  else\n"
       "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
       "  fi\n"
       "}}\n"
       "complete -o filenames -F _histoctl histoctl\n",
-      values, names, cases, bash_words(common_options()), names);
+      names, values, cases, bash_words(common_options()), names);
 }
 
 std::string zsh_option(const OptionSpec& option) {
@@ -99,9 +101,11 @@ std::string zsh_script() {
     names += fmt::format("        '{}:{}'\n", command.name, quoted(command.summary));
     std::string all;
     for (const OptionSpec& option : command.options) all += zsh_option(option);
-    const std::string rest = command.words.empty() ? "_files" : fmt::format("({})", spaced(command.words));
-    cases += fmt::format("      {})\n        _arguments{}{} \\\n        '*:operand:{}' ;;\n", command.name, all, common,
-                         rest);
+    const std::string words = fmt::format("({})", spaced(command.words));
+    const std::string first = command.then_files ? fmt::format("'1:operand:{}' ", words) : "";
+    const std::string rest = command.words.empty() || command.then_files ? "_files" : words;
+    cases += fmt::format("      {})\n        _arguments{}{} \\\n        {}'*:operand:{}' ;;\n", command.name, all,
+                         common, first, rest);
   }
   return fmt::format(
       "#compdef histoctl\n"
@@ -136,7 +140,13 @@ std::string fish_script() {
                        quoted(command.summary));
     const std::string condition = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
     if (!command.words.empty()) {
-      out += fmt::format("complete -c histoctl{} -f -a '{}'\n", condition, spaced(command.words));
+      const std::string words = spaced(command.words);
+      const std::string only =
+          command.then_files
+              ? fmt::format(" -n '__fish_seen_subcommand_from {}; and not __fish_seen_subcommand_from {}'",
+                            command.name, words)
+              : condition;
+      out += fmt::format("complete -c histoctl{} -f -a '{}'\n", only, words);
     }
     for (const OptionSpec& option : command.options) out += fish_option(option, condition);
   }

@@ -76,12 +76,20 @@ double Console::elapsed_s() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
+void Console::set_progress(std::size_t done, std::size_t items) {
+  items_ = items;
+  done_ = std::min(done, items);
+  if (!done_before_) done_before_ = done_;
+}
+
 void Console::draw(std::uint64_t bytes_moved) {
   if (!bar_ || items_ == 0) return;
   const double elapsed = std::max(elapsed_s(), 0.001);
   std::string tail = fmt::format(" {}/{}  {}/s", done_, items_, bytes_text(static_cast<double>(bytes_moved) / elapsed));
-  if (done_ > 0 && done_ < items_) {
-    tail += fmt::format("  {:.0f} s left", elapsed / static_cast<double>(done_) * static_cast<double>(items_ - done_));
+  const std::size_t done_here = done_ - std::min(done_, done_before_.value_or(0));
+  if (done_here > 0 && done_ < items_) {
+    tail +=
+        fmt::format("  {:.0f} s left", elapsed / static_cast<double>(done_here) * static_cast<double>(items_ - done_));
   }
   const std::size_t columns = terminal_columns();
   const std::size_t width = columns > tail.size() + 13 ? std::min<std::size_t>(columns - tail.size() - 3, 40) : 10;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,8 @@ class Console {
 
   bool has_bar() const { return bar_; }
   void item_done() { ++done_; }
+  /// For items that are done elsewhere: some may have been before.
+  void set_progress(std::size_t done, std::size_t items);
   void draw(std::uint64_t bytes_moved);
   /// `histoctl: SUBJECT: what was wrong (value, limit)`; the subject may be empty.
   void report(std::string_view subject, const Failure& failure);
@@ -48,6 +51,7 @@ class Console {
   bool summarize_ = false;
   std::size_t items_ = 0;
   std::size_t done_ = 0;
+  std::optional<std::size_t> done_before_;  ///< the first that set_progress() was told
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "tools/histoctl/answer.hpp"
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
 #include "tools/histoctl/output_file.hpp"
@@ -12,22 +13,6 @@
 namespace histod::ctl {
 namespace json = boost::json;
 namespace {
-
-std::string field(const json::value& object, std::string_view key, std::string_view inner = {}) {
-  const json::value* found = object.is_object() ? object.get_object().if_contains(key) : nullptr;
-  if (!found || found->is_null()) return "-";
-  if (!inner.empty()) return field(*found, inner);
-  return one_line(found->is_string() ? std::string(found->get_string()) : to_text(*found));
-}
-
-Result<json::value> fetch_json(Client& client, std::string target) {
-  auto reply = fetch(client, {.method = "GET", .target = std::move(target), .fields = {}, .upload = {}});
-  if (!reply) return std::unexpected(std::move(reply.error()));
-  boost::system::error_code error;
-  json::value answer = json::parse(reply->body, error);
-  if (error) return fail(Exit::some_failed, "the server's answer is not JSON");
-  return answer;
-}
 
 Result<Exit> list(const Arguments& arguments, Client& client) {
   std::string target = fmt::format("/v1/jobs?limit={}", arguments.number("limit", 100));
@@ -49,25 +34,10 @@ Result<Exit> list(const Arguments& arguments, Client& client) {
   return Exit::ok;
 }
 
-void print_members(const json::object& object, int indent) {
-  for (const auto& [key, value] : object) {
-    if (value.is_object()) {
-      print(fmt::format("{:{}}{}:\n", "", indent, key));
-      print_members(value.get_object(), indent + 2);
-    } else if (!value.is_null()) {
-      print(fmt::format("{:{}}{}: {}\n", "", indent, key, field(object, key)));
-    }
-  }
-}
-
 Result<Exit> show(const Arguments& arguments, Client& client, const std::string& id) {
   const auto job = fetch_json(client, "/v1/jobs/" + percent_encoded(id));
   if (!job) return std::unexpected(job.error());
-  if (arguments.has("json") || !job->is_object()) {
-    print(to_text(*job) + "\n");
-  } else {
-    print_members(job->get_object(), 0);
-  }
+  print_answer(arguments, *job);
   return Exit::ok;
 }
 
@@ -103,27 +73,6 @@ Result<Exit> get(const Arguments& arguments, Client& client, const std::string& 
   return Exit::ok;
 }
 
-Exit cancel(const Arguments& arguments, Client& client) {
-  Console console({.json = true, .quiet = true}, 0);
-  Verdict verdict;
-  for (std::size_t i = 1; i < arguments.operands.size() && !verdict.hopeless(); ++i) {
-    const std::string& id = arguments.operands[i];
-    const auto reply =
-        fetch(client, {.method = "DELETE", .target = "/v1/jobs/" + percent_encoded(id), .fields = {}, .upload = {}});
-    if (!reply && reply.error().exit == Exit::interrupted) return Exit::interrupted;
-    json::object record{{"job_id", id}, {"ok", reply.has_value()}};
-    if (!reply) {
-      verdict.add(reply.error());
-      console.report(id, reply.error());
-      record["error"] = to_json(reply.error());
-    } else {
-      verdict.add_success();
-    }
-    if (arguments.has("json")) print(to_text(record) + "\n");
-  }
-  return verdict.exit();
-}
-
 }  // namespace
 
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings) {
@@ -138,7 +87,8 @@ Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings) {
   if (what == "cancel" && ids == 0) return fail(Exit::usage, "jobs cancel: name a job");
   Client client(settings);
   if (what == "list") return list(arguments, client);
-  if (what == "cancel") return cancel(arguments, client);
+  if (what == "cancel")
+    return remove_each(arguments, client, "/v1/jobs/", "job_id", std::span(arguments.operands).subspan(1));
   auto exit =
       what == "show" ? show(arguments, client, arguments.operands[1]) : get(arguments, client, arguments.operands[1]);
   if (!exit && exit.error().exit != Exit::usage) exit.error().text = arguments.operands[1] + ": " + exit.error().text;

@@ -169,6 +169,7 @@ unsigned Transfer::status() const {
 std::optional<std::chrono::milliseconds> Transfer::retry_delay(CURLcode code) const {
   if (request_.any_status && code == CURLE_OK) return std::nullopt;
   if (reply_.tries > settings_.retries) return std::nullopt;
+  if (request_.once && code != CURLE_OK && code != CURLE_COULDNT_CONNECT) return std::nullopt;
   if (is_transport(code)) return read_failed_ ? std::nullopt : std::optional(back_off(reply_.tries - 1));
   if (code != CURLE_OK || (status() != 429 && status() != 503)) return std::nullopt;
   curl_off_t wanted_s = 0;
