@@ -38,8 +38,8 @@ inline constexpr std::size_t k_tables_json_bytes_max = 4u << 20;
 std::string tables_to_json(std::span<const compute::KindTables> kinds);
 
 /// For text that anybody may have written. All members must be there but the digest, which must be right where it is;
-/// no others may. The kinds come in their order, whatever the text's. Takes 16 MiB of memory at most, and no more than
-/// four times the text's. Errc::bytes_over_limit, corrupt, unsupported_feature (another version).
+/// no others may. The kinds come in their order, whatever the text's. Takes 16 MiB of memory at most.
+/// Errc::bytes_over_limit, corrupt, unsupported_feature (another version).
 compute::Result<std::vector<compute::KindTables>> tables_from_json(std::string_view text);
 
 }  // namespace histod::daemon
