@@ -7,37 +7,6 @@ import secrets
 import stub_server
 from stub_server import CROCKFORD, digest_of, exact_lut, parse_pgm
 
-STATES = ("queued", "running", "counted", "done", "failed")
-
-
-def option(name, **schema):
-    return {"name": name, "in": "query", "schema": schema}
-
-
-def words(name, *values):
-    return option(name, type="string", enum=list(values))
-
-
-LIMIT = option("limit", type="integer", minimum=1, maximum=1000)
-# Where the daemon's own description has these paths, that one holds.
-PATHS = {
-    "/v1/datasets": {
-        "get": {"parameters": [LIMIT]},
-        "post": {"parameters": [
-            option("name", type="string"), words("rule", "opencv", "exact", "reference", "pillow", "vips"),
-            words("color", "luma", "ycrcb", "lab", "channels", "gray"), option("range", type="string"),
-            option("nodata", type="string"), words("method", "global", "match"), option("reference", type="string"),
-            words("format", "png", "jpeg", "tiff", "pgm", "ppm", "pam"), words("png", "fast", "small"),
-            option("quality", type="integer", minimum=1, maximum=100)]}},
-    "/v1/datasets/{id}": {"get": {}, "delete": {}},
-    "/v1/datasets/{id}/images": {
-        "post": {}, "get": {"parameters": [LIMIT, words("state", *STATES), option("after", type="string")]}},
-    "/v1/datasets/{id}/finalize": {"post": {}},
-    "/v1/datasets/{id}/apply": {"post": {}},
-    "/v1/datasets/{id}/lut": {"get": {"parameters": [option("kind", type="integer", minimum=0)]}, "put": {}},
-}
-
-
 class DatasetHandler(stub_server.Handler):
     def bodiless(self, path):
         return re.fullmatch(r"/v1/datasets(/[^/]+/(finalize|apply))?", path) is not None
@@ -164,8 +133,6 @@ class DatasetServer(stub_server.StubServer):
         self.page_max = 1000
         self.pace = 2  # images that are counted or equalized each time that somebody looks at their dataset
         super().__init__()
-        for path, item in PATHS.items():
-            self.description["paths"].setdefault(path, item)
 
     def add_dataset(self, query):
         dataset_id = "".join(secrets.choice(CROCKFORD) for _ in range(26))
