@@ -7,6 +7,9 @@ import secrets
 import stub_server
 from stub_server import CROCKFORD, digest_of, exact_lut, parse_pgm
 
+STATES = ("queued", "running", "counted", "done", "failed")
+
+
 class DatasetHandler(stub_server.Handler):
     def bodiless(self, path):
         return re.fullmatch(r"/v1/datasets(/[^/]+/(finalize|apply))?", path) is not None
