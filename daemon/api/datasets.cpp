@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
 constexpr std::size_t k_name_bytes_max = 200;
+constexpr std::uint64_t k_entries_max = 2'000'000;  ///< of tables in one answer: 12 MB as text, which no lease holds
 
 json::object lut_json(const jobs::DatasetLut& lut, bool stale) {
   json::array kinds;
@@ -132,6 +133,13 @@ void send_tables(Context context, const std::vector<compute::KindTables>& tables
                                      *kind, tables.size()));
   std::vector<compute::KindTables> chosen = tables;
   if (kind) chosen = {tables[*kind]};
+  std::uint64_t entries = 0;
+  for (const compute::KindTables& one : chosen) entries += std::uint64_t{one.kind.planes} * one.kind.bins;
+  if (entries > k_entries_max)
+    return context.fail(
+        make_problem(413, "limit-exceeded",
+                     "the tables have more entries than one answer holds; kind=0, 1, ... asks for some of them",
+                     entries, k_entries_max));
   if (!wants_text(context.request.head)) {
     http::Response response = text_response(200, "application/json", tables_to_json(chosen) + "\n");
     response.fields.emplace_back("Histod-Lut-Digest", lut_digest(chosen));

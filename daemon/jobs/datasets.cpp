@@ -18,6 +18,12 @@ std::uint64_t images_of(const compute::Tally& tally) {
   return images;
 }
 
+std::uint64_t memory_bytes(const compute::Tally& tally) {
+  std::uint64_t bytes = 0;
+  for (const compute::TallyEntry& entry : tally.entries()) bytes += entry.memory_bytes();
+  return bytes;
+}
+
 std::vector<LutKind> described(std::span<const compute::KindTables> tables, const compute::Tally* made_of) {
   std::vector<LutKind> kinds;
   for (const compute::KindTables& one : tables) {
@@ -86,7 +92,10 @@ DiskResult<void> Datasets::change(Dataset& dataset, DatasetRecord next) {
 
 DiskResult<void> Datasets::remove(const std::string& id) {
   if (auto removed = spool_.remove_dataset(id); !removed && removed.error() != SpoolErrc::no_such_job) return removed;
-  datasets_.erase(id);
+  if (const auto found = datasets_.find(id); found != datasets_.end()) {
+    sums_bytes_ -= memory_bytes(found->second.sum);
+    datasets_.erase(found);
+  }
   return {};
 }
 
@@ -122,19 +131,27 @@ void Datasets::track(const JobRecord* before, const JobRecord* now) {
 }
 
 Datasets::Error Datasets::add(Dataset& dataset, std::span<const std::byte> tally) {
-  const auto read = compute::Tally::from_bytes(tally);
+  const std::uint64_t before = memory_bytes(dataset.sum);
+  const std::uint64_t room = sums_bytes_max_ - sums_bytes_ + before;
+  const auto read = compute::Tally::from_bytes(tally, room);
   if (!read) return std::unexpected(read.error());
-  if (auto merged = dataset.sum.merge(*read); !merged) return std::unexpected(std::move(merged.error()));
-  dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
+  if (auto merged = dataset.sum.merge(*read, room); !merged) return std::unexpected(std::move(merged.error()));
+  changed(dataset, before);
   return {};
 }
 
 Datasets::Error Datasets::subtract(Dataset& dataset, std::span<const std::byte> tally) {
-  const auto read = compute::Tally::from_bytes(tally);
+  const std::uint64_t before = memory_bytes(dataset.sum);
+  const auto read = compute::Tally::from_bytes(tally, sums_bytes_max_);
   if (!read) return std::unexpected(read.error());
   if (auto gone = dataset.sum.subtract(*read); !gone) return std::unexpected(std::move(gone.error()));
-  dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
+  changed(dataset, before);
   return {};
+}
+
+void Datasets::changed(Dataset& dataset, std::uint64_t bytes_before) {
+  sums_bytes_ += memory_bytes(dataset.sum) - bytes_before;
+  dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
 }
 
 compute::Result<std::vector<compute::KindTables>> Datasets::make_tables(const Dataset& dataset, compute::Rule rule,

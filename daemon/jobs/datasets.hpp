@@ -45,7 +45,8 @@ class Datasets {
   };
   using Error = std::expected<void, compute::Error>;
 
-  explicit Datasets(Spool& spool) : spool_(spool) {}
+  /// `sums_bytes_max`: of memory for the sums of all datasets together.
+  Datasets(Spool& spool, std::uint64_t sums_bytes_max) : spool_(spool), sums_bytes_max_(sums_bytes_max) {}
 
   /// At start, before anything else.
   void recover(DatasetRecord record);
@@ -68,7 +69,8 @@ class Datasets {
   /// Again from the beginning: the tables in force are others. `jobs` holds all images.
   void count_made(Dataset& dataset, const std::map<std::string, JobRecord>& jobs);
 
-  /// An image that was counted, or that is not there any more. Nothing is changed after an error.
+  /// An image that was counted, or that is not there any more. Nothing is changed after an error;
+  /// Errc::bytes_over_limit: there is no memory for sums of its kind.
   Error add(Dataset& dataset, std::span<const std::byte> tally);
   Error subtract(Dataset& dataset, std::span<const std::byte> tally);
 
@@ -83,6 +85,7 @@ class Datasets {
 
  private:
   static bool is_made(const Dataset& dataset, const JobRecord& image);
+  void changed(Dataset& dataset, std::uint64_t bytes_before);
 
   struct Kept {
     std::string id;
@@ -91,6 +94,8 @@ class Datasets {
   };
 
   Spool& spool_;
+  const std::uint64_t sums_bytes_max_;
+  std::uint64_t sums_bytes_ = 0;
   std::map<std::string, Dataset> datasets_;  ///< by id, which is by age
   Kept latest_;                              ///< 16-bit tables are large: only those of one dataset stay in memory
 };

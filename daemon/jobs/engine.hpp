@@ -94,7 +94,8 @@ class Engine {
     std::size_t running_max = 2;      ///< at one time, over all workers
     std::uint32_t attempts_max = 10;  ///< a job that was running when the program died this often is given up
     std::chrono::milliseconds result_ttl{24 * 3'600'000};
-    std::size_t mailbox_messages = 16'384;  ///< calls that may wait; attempts have room of their own
+    std::uint64_t sums_bytes_max = 256u << 20;  ///< memory for the sums of all datasets; a 16-bit one has 512 KiB
+    std::size_t mailbox_messages = 16'384;      ///< calls that may wait; attempts have room of their own
     std::string program_version;
   };
   struct Interfaces {

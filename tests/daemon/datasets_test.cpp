@@ -64,6 +64,7 @@ class DatasetsTest : public testing::Test {
   std::filesystem::path spool(int number) const { return folder_.path() / ("spool" + std::to_string(number)); }
   /// As a power loss would leave it now, found by another process.
   void crash(const Engine::Options& options = {}) {
+    rig_->settle();  // nothing is being written while it is copied
     std::filesystem::copy(spool(crashes_), spool(crashes_ + 1), std::filesystem::copy_options::recursive);
     end_attempts();
     rig_.emplace(spool(++crashes_), options);
@@ -297,10 +298,31 @@ TEST_F(DatasetsTest, CountsThatCannotBeReadAreCountedAgain) {
   EXPECT_EQ(table(id), exact_table(k_dark));
 }
 
+TEST_F(DatasetsTest, SumsHaveOnlySoMuchMemory) {
+  Engine::Options options;
+  options.sums_bytes_max = 3'000;  // one table of 256 counts has 2048
+  crash(options);
+  const std::string first = create(), second = create();
+  add(first, k_dark);
+  add(first, k_light);
+  EXPECT_EQ(status(first)->images.counted, 2u) << "a second image of the kind costs nothing";
+  const std::string refused = add(second, k_dark);
+  EXPECT_EQ(state(refused), JobState::failed);
+  EXPECT_EQ(rig_->get(refused)->error->code, "limit-exceeded");
+  EXPECT_EQ(status(second)->images.counted, 0u);
+  ASSERT_TRUE(rig_->ask<void>(&Engine::remove_dataset, first));
+  for (int i = 0; i < 1'000 && rig_->has("datasets/" + first); ++i) rig_->settle();
+  EXPECT_EQ(state(add(second, k_dark)), JobState::counted) << "the room of the first";
+}
+
 TEST_F(DatasetsTest, ADatasetGoesWithAllItsImages) {
   const std::string id = create(), other = create();
   for (int i = 0; i < 40; ++i) add(id, k_dark, "image " + std::to_string(i));
   const std::string stays = add(other, k_light);
+  rig_->disk->set([](std::string_view operation, const std::string& path) {  // its images stay for now
+    return operation == "rename" && path.ends_with(".gone") ? std::make_error_code(std::errc::io_error)
+                                                            : std::error_code();
+  });
   ASSERT_TRUE(rig_->ask<void>(&Engine::remove_dataset, id));
   EXPECT_EQ(status(id).error().status, 404u) << "at once";
   EXPECT_EQ(submit(id, "more").error().status, 404u);
