@@ -18,7 +18,8 @@ using beast::error_code;
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
 /// Keeps views where Beast's own container would copy every field.
-class FieldCollector final : public beast::http::basic_parser<true> {
+template <bool request>
+class FieldCollector final : public beast::http::basic_parser<request> {
  public:
   explicit FieldCollector(std::vector<Field>& fields) : fields_(fields) {}
 
@@ -38,10 +39,28 @@ class FieldCollector final : public beast::http::basic_parser<true> {
   std::vector<Field>& fields_;
 };
 
-bool same_framing(const FieldCollector& parser, const GuardedHead& guarded) {
+template <bool request>
+bool same_framing(const FieldCollector<request>& parser, const auto& guarded) {
   const auto length = parser.content_length();
   return parser.chunked() == guarded.chunked && length.has_value() == guarded.content_length.has_value() &&
          (!length || *length == *guarded.content_length);
+}
+
+/// What the guard let pass, read by Beast: whether the connection stays, and the fields.
+template <bool request>
+std::expected<bool, Refusal> collect(std::string_view section, const auto& guarded, std::vector<Field>& fields) {
+  fields.clear();
+  FieldCollector<request> parser(fields);
+  parser.header_limit(static_cast<std::uint32_t>(section.size() + 1));
+  parser.body_limit(boost::none);
+  parser.skip(true);
+  error_code error;
+  const std::size_t used = parser.put(boost::asio::buffer(section.data(), section.size()), error);
+  const bool parsed = !error && used == section.size() && parser.is_header_done();
+  if (!parsed || !same_framing(parser, guarded) || fields.size() != guarded.fields) {
+    return std::unexpected(Refusal{400, "framing", "the header section is ambiguous", 0, 0});
+  }
+  return parser.keep_alive();
 }
 
 }  // namespace
@@ -50,18 +69,18 @@ std::expected<ParsedHead, Refusal> parse_head(std::string_view section, const Gu
                                               std::vector<Field>& fields) {
   auto guarded = guard_header(section, limits);
   if (!guarded) return std::unexpected(std::move(guarded.error()));
-  fields.clear();
-  FieldCollector parser(fields);
-  parser.header_limit(static_cast<std::uint32_t>(section.size() + 1));
-  parser.body_limit(boost::none);
-  parser.skip(true);
-  error_code error;
-  const std::size_t used = parser.put(boost::asio::buffer(section.data(), section.size()), error);
-  const bool parsed = !error && used == section.size() && parser.is_header_done();
-  if (!parsed || !same_framing(parser, *guarded) || fields.size() != guarded->fields) {
-    return std::unexpected(Refusal{400, "framing", "the header section is ambiguous", 0, 0});
-  }
-  return ParsedHead{*guarded, parser.keep_alive()};
+  const auto keep_alive = collect<true>(section, *guarded, fields);
+  if (!keep_alive) return std::unexpected(keep_alive.error());
+  return ParsedHead{*guarded, *keep_alive};
+}
+
+std::expected<ParsedAnswer, Refusal> parse_answer_head(std::string_view section, const GuardLimits& limits,
+                                                       std::vector<Field>& fields) {
+  auto guarded = guard_answer(section, limits);
+  if (!guarded) return std::unexpected(std::move(guarded.error()));
+  const auto keep_alive = collect<false>(section, *guarded, fields);
+  if (!keep_alive) return std::unexpected(keep_alive.error());
+  return ParsedAnswer{*guarded, *keep_alive};
 }
 
 }  // namespace histod::net::http

@@ -24,4 +24,13 @@ struct ParsedHead {
 std::expected<ParsedHead, Refusal> parse_head(std::string_view section, const GuardLimits& limits,
                                               std::vector<Field>& fields);
 
+struct ParsedAnswer {
+  GuardedAnswer guarded;
+  bool keep_alive = false;
+};
+
+/// The same for the header section of an answer.
+std::expected<ParsedAnswer, Refusal> parse_answer_head(std::string_view section, const GuardLimits& limits,
+                                                       std::vector<Field>& fields);
+
 }  // namespace histod::net::http

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/header_guard.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "net/http/text.hpp"
@@ -80,7 +81,8 @@ bool all_of(std::string_view text, Predicate predicate) {
 /// Field by field, what bears on framing; the same checks whatever the order of the fields.
 class FieldGuard {
  public:
-  FieldGuard(GuardedHead& head, const GuardLimits& limits) : head_(head), limits_(limits) {}
+  FieldGuard(GuardedHead& head, const GuardLimits& limits, bool of_request)
+      : head_(head), limits_(limits), of_request_(of_request) {}
 
   std::expected<void, Refusal> take(std::string_view line) {
     if (line.front() == ' ' || line.front() == '\t') return malformed("folded or indented header field");
@@ -95,7 +97,7 @@ class FieldGuard {
   }
 
   std::expected<void, Refusal> finish() const {
-    if (head_.version_minor == 1 && hosts_ == 0) return malformed("no Host field");
+    if (of_request_ && head_.version_minor == 1 && hosts_ == 0) return malformed("no Host field");
     if (head_.chunked && head_.version_minor == 0) return malformed("Transfer-Encoding with HTTP/1.0");
     if (head_.chunked && head_.content_length) return malformed("both Content-Length and Transfer-Encoding");
     return {};
@@ -105,6 +107,7 @@ class FieldGuard {
   std::expected<void, Refusal> take(std::string_view name, std::string_view value) {
     if (iequals(name, "content-length")) return take_content_length(value);
     if (iequals(name, "transfer-encoding")) return take_transfer_encoding(value);
+    if (!of_request_) return {};
     if (iequals(name, "host")) return take_host(value);
     if (iequals(name, "expect")) return take_expect(value);
     return {};
@@ -145,8 +148,43 @@ class FieldGuard {
 
   GuardedHead& head_;
   const GuardLimits& limits_;
+  const bool of_request_;
   std::size_t hosts_ = 0;
 };
+
+/// All lines from `at` on, up to the empty one.
+std::expected<void, Refusal> guard_fields(std::string_view section, std::size_t at, FieldGuard& fields) {
+  while (at + 2 < section.size()) {
+    const std::size_t line_end = section.find('\r', at);
+    auto taken = fields.take(section.substr(at, line_end - at));
+    if (!taken) return taken;
+    at = line_end + 2;
+  }
+  return fields.finish();
+}
+
+std::expected<void, Refusal> check_whole(std::string_view section, const GuardLimits& limits) {
+  std::size_t scanned = 0;
+  const auto end = find_header_end(section, scanned, limits);
+  if (!end) return std::unexpected(end.error());
+  if (*end != section.size() || section.empty()) return malformed("not one whole header section");
+  return {};
+}
+
+/// "HTTP/1.1 200 OK"; the phrase may be empty, but not the space before it.
+std::expected<GuardedHead, Refusal> guard_status_line(std::string_view line, unsigned& status) {
+  GuardedHead head;
+  const std::string_view version = line.substr(0, line.find(' '));
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") return malformed("the version is neither HTTP/1.1 nor HTTP/1.0");
+  head.version_minor = version.back() == '1' ? 1 : 0;
+  const std::string_view digits = line.substr(std::min(version.size() + 1, line.size()), 3);
+  const std::size_t phrase = version.size() + 1 + 3;
+  if (digits.size() != 3 || !all_of(digits, is_digit) || line.size() <= phrase || line[phrase] != ' ')
+    return malformed("the status is not three digits between two spaces");
+  std::from_chars(digits.data(), digits.data() + digits.size(), status);
+  if (status < 100 || status > 599) return malformed("the status is not from 100 to 599");
+  return head;
+}
 
 std::expected<GuardedHead, Refusal> guard_request_line(std::string_view line, const GuardLimits& limits) {
   GuardedHead head;
@@ -190,25 +228,33 @@ std::expected<std::size_t, Refusal> find_header_end(std::string_view data, std::
 }
 
 std::expected<GuardedHead, Refusal> guard_header(std::string_view section, const GuardLimits& limits) {
-  std::size_t scanned = 0;
-  const auto end = find_header_end(section, scanned, limits);
-  if (!end) return std::unexpected(end.error());
-  if (*end != section.size() || section.empty()) return malformed("not one whole header section");
-  std::size_t at = section.find('\r');
-  auto head = guard_request_line(section.substr(0, at), limits);
+  const auto whole = check_whole(section, limits);
+  if (!whole) return std::unexpected(whole.error());
+  const std::size_t line_end = section.find('\r');
+  auto head = guard_request_line(section.substr(0, line_end), limits);
   if (!head) return head;
   const std::string_view authority = head->host;
-  FieldGuard fields(*head, limits);
-  for (at += 2; at + 2 < section.size();) {
-    const std::size_t line_end = section.find('\r', at);
-    const auto taken = fields.take(section.substr(at, line_end - at));
-    if (!taken) return std::unexpected(taken.error());
-    at = line_end + 2;
-  }
-  const auto finished = fields.finish();
-  if (!finished) return std::unexpected(finished.error());
+  FieldGuard fields(*head, limits, true);
+  const auto guarded = guard_fields(section, line_end + 2, fields);
+  if (!guarded) return std::unexpected(guarded.error());
   if (!authority.empty() && !iequals(authority, head->host)) return malformed("Host and the request target disagree");
   return head;
+}
+
+std::expected<GuardedAnswer, Refusal> guard_answer(std::string_view section, const GuardLimits& limits) {
+  const auto whole = check_whole(section, limits);
+  if (!whole) return std::unexpected(whole.error());
+  const std::size_t line_end = section.find('\r');
+  unsigned status = 0;
+  auto head = guard_status_line(section.substr(0, line_end), status);
+  if (!head) return std::unexpected(head.error());
+  FieldGuard fields(*head, limits, false);
+  const auto guarded = guard_fields(section, line_end + 2, fields);
+  if (!guarded) return std::unexpected(guarded.error());
+  const bool bodiless = status < 200 || status == 204;
+  if (bodiless && (head->chunked || head->content_length.value_or(0) > 0))
+    return malformed("a body is announced with a status that has none");
+  return GuardedAnswer{status, head->version_minor, head->fields, head->content_length, head->chunked};
 }
 
 std::expected<Target, Refusal> split_target(std::string_view method, std::string_view target) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The first look at a request's header section, before any parser's: whatever two readers could understand differently
-// is refused. Pure functions over bytes. Framing: RFC 9112; fields: RFC 9110; target: RFC 3986.
+// The first look at the header section of a request or an answer, before any parser's: whatever two readers could
+// understand differently is refused. Pure functions over bytes. Framing: RFC 9112; fields: RFC 9110; target: RFC 3986.
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +34,15 @@ struct GuardedHead {
   bool expect_continue = false;
 };
 
+/// What the guard read of an answer.
+struct GuardedAnswer {
+  unsigned status = 0;  ///< 100 to 599
+  unsigned version_minor = 1;
+  std::size_t fields = 0;
+  std::optional<std::uint64_t> content_length;
+  bool chunked = false;
+};
+
 /// Looks for the end of the header section in what has arrived so far. `scanned` starts at 0 and is kept between calls.
 /// Returns the length of the section with its empty line, or 0 while more is needed. Refuses as soon as no continuation
 /// could be good: bare CR or LF, control characters, too long.
@@ -42,6 +51,9 @@ std::expected<std::size_t, Refusal> find_header_end(std::string_view data, std::
 
 /// Checks a whole header section, the empty line included.
 std::expected<GuardedHead, Refusal> guard_header(std::string_view section, const GuardLimits& limits);
+
+/// The same for the header section of an answer. Of a refusal only detail, value and limit mean something there.
+std::expected<GuardedAnswer, Refusal> guard_answer(std::string_view section, const GuardLimits& limits);
 
 struct Target {
   std::string_view path;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 namespace histod::net::http {
@@ -34,6 +36,26 @@ Transferred Stream::write_some(const Buffers& buffers) {
   return tls_ ? tls_->async_write_some(some, k_await) : plain_->async_write_some(some, k_await);
 }
 
+Done Stream::handshake_with(const std::string& host) {
+  ::SSL* const ssl = tls_->native_handle();
+  ::SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  boost::system::error_code not_numeric;
+  asio::ip::make_address(host, not_numeric);
+  if (not_numeric) {
+    SSL_set_tlsext_host_name(ssl, host.c_str());
+    ::X509_VERIFY_PARAM_set_hostflags(::SSL_get0_param(ssl), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    ::SSL_set1_host(ssl, host.c_str());
+  } else {
+    ::X509_VERIFY_PARAM_set1_ip_asc(::SSL_get0_param(ssl), host.c_str());
+  }
+  return tls_->async_handshake(asio::ssl::stream_base::client, k_await);
+}
+
+std::string Stream::certificate_trouble() {
+  const long result = ::SSL_get_verify_result(tls_->native_handle());
+  return result == X509_V_OK ? std::string() : ::X509_verify_cert_error_string(result);
+}
+
 void Stream::cancel() {
   boost::system::error_code ignored;
   socket().cancel(ignored);
@@ -47,6 +69,13 @@ void Stream::close() {
 long Stream::discard(std::size_t bytes_max) {
   return ::recv(socket().native_handle(), nullptr, bytes_max, MSG_DONTWAIT | MSG_TRUNC);
 }
+
+bool Stream::has_input() {
+  char byte = 0;
+  return ::recv(socket().native_handle(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+}
+
+bool Stream::quiet() { return !peer_gone() && (tls() || !has_input()); }
 
 bool Stream::peer_gone() {
   if (!socket().is_open()) return true;

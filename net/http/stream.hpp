@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
 #include <boost/asio/ssl/context.hpp>
@@ -22,6 +23,8 @@ class Stream {
   using Buffers = std::array<asio::const_buffer, 2>;
 
   Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls);
+  Stream(Stream&&) = default;
+  Stream& operator=(Stream&&) = delete;  ///< Asio 1.26 leaks the TLS session of the one that is assigned to
 
   bool tls() const { return tls_.has_value(); }
   tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
@@ -35,6 +38,10 @@ class Stream {
   Transferred read_some(std::span<std::byte> into, const Registration* registration);
   Transferred write_some(const Buffers& buffers);
   Done handshake() { return tls_->async_handshake(asio::ssl::stream_base::server, k_await); }
+  /// As a client: the peer must have a certificate for `host`, a name or a numeric address.
+  Done handshake_with(const std::string& host);
+  /// Why the peer's certificate was refused; empty when it was not.
+  std::string certificate_trouble();
   Done shutdown_tls() { return tls_->async_shutdown(k_await); }
   void cancel();
   void close();
@@ -42,6 +49,10 @@ class Stream {
   long discard(std::size_t bytes_max);
   /// Whether the client has closed its side, or the connection is broken.
   bool peer_gone();
+  /// Whether the other side is still there and has sent nothing unasked. TLS has messages of its own: not looked at.
+  bool quiet();
+  /// Plain text only: whether something has come that was not read.
+  bool has_input();
 
  private:
   std::shared_ptr<asio::ssl::context> context_;

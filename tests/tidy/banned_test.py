@@ -32,7 +32,7 @@ BANNED = (
 ALLOWED = (
     ("net/a.cpp", "context.run();"), ("net/a.cpp", "// run_for(1s) corrupts memory"), ("daemon/a.cpp", "std::this_thread::sleep_for(1ms);"),
     ("tests/a.cpp", "operand(1);"), ("net/a.cpp", "void* operator new(std::size_t n);"), ("net/a.cpp", "A(const A&) = delete;"), ("daemon/a.cpp", "std::unique_ptr<A> a(new A(1));"),
-    ("net/a.cpp", "auto p = std::make_shared<Connection>(1);"), ("net/a.hpp", "std::shared_ptr<asio::ssl::context> tls;"),
+    ("net/a.cpp", "auto p = std::make_shared<Connection>(1);"), ("net/a.hpp", "std::enable_shared_from_this<Exchange> {"), ("net/a.hpp", "std::shared_ptr<asio::ssl::context> tls;"),
     ("net/a.cpp", "std::snprintf(a, n, b);"), ("daemon/a.cpp", "std::shared_ptr<int> p;"), ("net/a.cpp", 'say("a new name");'),
     ("net/a.cpp", "auto f = [this] { g(); };\nco_await h(f);"), ("net/a.cpp", "co_await f(buffer[i], x);"), ("net/a.cpp", "co_await f([] { return 1; }());"),
     ("tests/a.cpp", 'GTEST_SKIP() << "no AVX-512 here";'), ("CMakeLists.txt", "# no NDEBUG, no -mavx2"), ("tests/a.cpp", 'mkdtemp("/tmp/aXXXXXX")'),

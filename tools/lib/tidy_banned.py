@@ -15,9 +15,9 @@ CALLS = (  # rule, where, what, instead
      "no bound or no error: use std::string, fmt::format_to_n, std::from_chars"),
     ("raw-new", ALL, r"^(?!.*\bunique_ptr<.*[({]\s*new\b).*(?<!operator )\bnew\s+[A-Za-z_(:<]|(?<!operator )(?<!= )\bdelete\s*(?:\[\]\s*)?[A-Za-z_(*]",
      "no raw new or delete: a value, std::make_unique or a container owns it"),
-    # A connection answers when the pipeline is done, or never: it and its TLS context are net/'s only shared owners.
+    # A connection answers when the pipeline is done, or never: it, a client's Exchange and their TLS contexts are net/'s only shared owners.
     ("shared-ptr", ("compute", "net"), r"\b(?:make_shared|shared_ptr|enable_shared_from_this)\b"
-     r"(?!<(?:Sink|Connection|[\w:]*ssl::context)>)", "owners are declared in order of life: a value, a reference, std::unique_ptr"),
+     r"(?!<(?:Sink|Connection|Exchange|[\w:]*ssl::context)>)", "owners are declared in order of life: a value, a reference, std::unique_ptr"),
     ("coroutine-lambda", ALL, r"\bco_await\b[^;{]*[(,]\s*\[[^\]]+\]\s*[({]",
      "GCC 12 destroys a capturing lambda in a co_await expression twice: name it first"),
     ("skip-reason", ("tests",), r"\bGTEST_SKIP\s*\(\s*\)\s*;", "a skipped test says why: GTEST_SKIP() << reason"),

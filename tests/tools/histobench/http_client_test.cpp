@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/tools/histobench/scripted_server.hpp"
+#include "tests/support/scripted_server.hpp"
 #include "tools/histobench/failure.hpp"
 
 namespace histod::bench {

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/tools/histobench/scripted_server.hpp"
+#include "tests/support/scripted_server.hpp"
 #include "tools/histobench/failure.hpp"
 #include "tools/histobench/measure.hpp"
 

@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/tools/histobench/scripted_server.hpp"
+#include "tests/support/scripted_server.hpp"
 
 namespace histod::bench {
 namespace {
