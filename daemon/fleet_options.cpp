@@ -2,12 +2,16 @@
 #include "daemon/fleet_options.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <fstream>
+#include <system_error>
 #include <thread>
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 
 #include "control/paths.hpp"
 
@@ -15,7 +19,8 @@ namespace histod::daemon {
 
 namespace {
 
-constexpr std::size_t k_servers_max = 32, k_host_chars_max = 255, k_url_chars_max = 300, k_root_chars_max = 200;
+constexpr std::size_t k_servers_max = 32, k_host_chars_max = 255, k_url_chars_max = 300, k_root_chars_max = 200,
+                      k_token_chars_min = 16, k_token_chars_max = 512;
 
 using Errors = std::vector<std::string>;
 
@@ -103,6 +108,11 @@ std::vector<std::string> check_fleet_options(const Options& options) {
                     options.node_name));
   if (options.zookeeper.empty() && !options.zookeeper_credential_file.empty())
     errors.emplace_back("--zookeeper-credential-file is set, but --zookeeper is not: set both, or neither");
+  // Whoever may write a member's znode is sent the token.
+  if (!options.peer_token_file.empty() && options.zookeeper_credential_file.empty())
+    errors.emplace_back(
+        "--peer-token-file is set, but --zookeeper-credential-file is not: anybody could enter the fleet and be shown "
+        "the token");
   return errors;
 }
 
@@ -123,6 +133,29 @@ bool is_loopback_url(std::string_view url) {
   return host.starts_with("127.") || host.starts_with("[::1]") || host.starts_with("localhost");
 }
 
+std::expected<std::string, std::string> read_peer_token(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0)
+    return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
+  if (!S_ISREG(status.st_mode)) return std::unexpected(path + ": it is no file");
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    return std::unexpected(
+        fmt::format("{}: its group or others may use it (mode {:o}): chmod 0600 it", path, status.st_mode & 0777));
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::unexpected(path + ": it cannot be read");
+  std::string token(k_token_chars_max + 3, '\0');  // a line's end, and one more that tells of a longer file
+  file.read(token.data(), static_cast<std::streamsize>(token.size()));
+  token.resize(static_cast<std::size_t>(file.gcount()));
+  if (token.ends_with('\n')) token.pop_back();
+  if (token.ends_with('\r')) token.pop_back();
+  if (!std::ranges::all_of(token, [](char c) { return c > ' ' && c < 0x7f; }))
+    return std::unexpected(path + ": it must be one line, the token, of visible ASCII");
+  if (token.size() < k_token_chars_min || token.size() > k_token_chars_max)
+    return std::unexpected(
+        fmt::format("{}: the token must have {} to {} characters", path, k_token_chars_min, k_token_chars_max));
+  return token;
+}
+
 std::expected<Fleet::Options, std::string> fleet_options(const Options& options, std::string identity,
                                                          std::uint16_t port) {
   Fleet::Options out;
@@ -132,6 +165,10 @@ std::expected<Fleet::Options, std::string> fleet_options(const Options& options,
   out.settings.self = {options.node_name, std::move(identity), advertised_url(options, port), HISTOD_VERSION,
                        std::thread::hardware_concurrency()};
   out.session_timeout = options.zookeeper_session_timeout;
+  if (!options.peer_token_file.empty()) {
+    const auto token = read_peer_token(options.peer_token_file);
+    if (!token) return std::unexpected("--peer-token-file: " + token.error());
+  }
   if (options.zookeeper_credential_file.empty()) return out;
   auto credential = control::read_credential(options.zookeeper_credential_file);
   if (!credential) return std::unexpected("--zookeeper-credential-file: " + credential.error());

@@ -24,7 +24,8 @@ constexpr std::string_view k_general = "General", k_network = "Network", k_fleet
 const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "config", &Options::config_path, "FILE", "TOML file with any of these options, without the dashes."},
     {k_general, "token-file", &Options::token_file, "FILE",
-     "Bearer tokens, one `ROLE TOKEN [NAME]` a line; ROLE is read, submit or admin. Mode 0600. Read again when it "
+     "Bearer tokens, one `ROLE TOKEN [NAME]` a line; ROLE is read, submit, admin or peer. Mode 0600. Read again when "
+     "it "
      "changes."},
     {k_general, "node-name", &Options::node_name, "NAME",
      "What this node calls itself; each node of a fleet has a name of its own."},
@@ -59,6 +60,9 @@ const std::array k_rows = std::to_array<OptionRow>({
      "One line `user:password`, the same for all nodes; the znodes are then for them alone. Mode 0600."},
     {k_fleet, "zookeeper-session-timeout", &Options::zookeeper_session_timeout, "TIME",
      "After how long without an answer a node counts as gone; the servers may grant another.", k_second, 10 * k_minute},
+    {k_fleet, "peer-token-file", &Options::peer_token_file, "FILE",
+     "The token by which this node asks the others, one line; their --token-file has it as `peer TOKEN NAME`. Mode "
+     "0600."},
     {k_fleet, "advertise-url", &Options::advertise_url, "URL",
      "Where the other nodes reach this one. Default: the first --listen; for all addresses, the host's name."},
     {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N", "With fewer members, the fleet raises an alert.", 1,

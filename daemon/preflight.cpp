@@ -270,6 +270,11 @@ Check check_fleet(const Options& options) {
   if (path.empty()) return warn("fleet", "without a credential the fleet's znodes are open to all", cure);
   if (const auto credential = control::read_credential(path); !credential)
     return fail("fleet", "the credential cannot be used: " + credential.error(), cure);
+  if (!options.peer_token_file.empty()) {
+    if (const auto token = read_peer_token(options.peer_token_file); !token)
+      return fail("fleet", "the peer token cannot be used: " + token.error(),
+                  "(umask 077; openssl rand -hex 24 > peer-token), then --peer-token-file peer-token");
+  }
   const std::string url = advertised_url(options, options.listen.front().port);
   if (is_loopback_url(url))
     return warn("fleet", fmt::format("the other nodes are told {}, which other machines cannot reach", url),

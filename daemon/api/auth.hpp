@@ -18,9 +18,11 @@
 
 namespace histod::daemon::api {
 
-/// Each role may do what those before it may.
-enum class Role : std::uint8_t { none, read, submit, admin };
+/// Each of the first four may do what those before it may. A peer is another node of the fleet: it may do what `submit`
+/// may, and what is between nodes, which is for nobody else.
+enum class Role : std::uint8_t { none, read, submit, admin, peer };
 std::string_view role_name(Role role);
+bool may_do(Role role, Role needed);
 
 struct Token {
   Role role = Role::none;
@@ -28,15 +30,16 @@ struct Token {
   std::array<unsigned char, 32> sha256{};
 };
 
-/// Lines `ROLE TOKEN [NAME]`, ROLE one of read, submit, admin; '#' starts a comment line. A token has 16 to 512 visible
-/// ASCII characters. On failure every error, with its line number and without the token. No token at all is an error.
+/// Lines `ROLE TOKEN [NAME]`, ROLE one of read, submit, admin, peer; '#' starts a comment line. A token has 16 to 512
+/// visible ASCII characters. On failure every error, with its line number and without the token. No token at all is an
+/// error.
 std::expected<std::vector<Token>, std::vector<std::string>> parse_tokens(std::string_view text);
 
 enum class Access : std::uint8_t {
   granted,
   missing,    ///< 401: no bearer token was sent
   wrong,      ///< 401: it is not one of ours
-  forbidden,  ///< 403: it is, but its role is too low
+  forbidden,  ///< 403: it is, but its role may not
   limited,    ///< 429: too many wrong ones from this address; what was sent now was not looked at
 };
 

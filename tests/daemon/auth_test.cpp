@@ -93,6 +93,29 @@ TEST_F(AuthTest, RolesIncludeTheLowerOnes) {
   EXPECT_EQ(verdict.role, Role::read);
 }
 
+TEST_F(AuthTest, APeerMayWhatIsBetweenNodesAndNobodyElse) {
+  const std::string peer = "peer-0123456789abcdef";
+  auto opened =
+      Auth::open({folder.file("with-peer", k_file + "peer " + peer + " node-2\n"), 3, 4}, [this] { return now; });
+  ASSERT_TRUE(opened);
+  auth = std::move(*opened);
+  for (const Role role : {Role::read, Role::submit, Role::peer})
+    EXPECT_EQ(access(bearer(peer), role), Access::granted) << role_name(role);
+  EXPECT_EQ(access(bearer(peer), Role::admin), Access::forbidden);
+  for (const std::string& other : {k_read, k_submit, k_admin})
+    EXPECT_EQ(access(bearer(other), Role::peer), Access::forbidden);
+  EXPECT_EQ(auth->check(bearer(peer), "192.0.2.1", Role::peer).name, "node-2");
+  EXPECT_EQ(access("", Role::peer), Access::missing);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(access(bearer("peer-0123456789abcdeg"), Role::peer), Access::wrong);
+  EXPECT_EQ(access(bearer(peer), Role::peer), Access::limited) << "as others are";
+  const Auth::Counts counts = auth->counts();
+  EXPECT_EQ(counts.granted, 4u);
+  EXPECT_EQ(counts.forbidden, 4u);
+  EXPECT_EQ(counts.wrong, 3u);
+  EXPECT_EQ(counts.missing, 1u);
+  EXPECT_EQ(counts.limited, 1u);
+}
+
 TEST_F(AuthTest, OnlyTheWholeTokenCounts) {
   EXPECT_EQ(access("bearer " + k_read), Access::granted);
   EXPECT_EQ(access("BEARER   " + k_read), Access::granted);

@@ -92,6 +92,51 @@ TEST(FleetOptions, ErrorsAreReportedTogether) {
   EXPECT_THAT(errors({"--zookeeper-credential-file=f"}), ElementsAre(HasSubstr("--zookeeper is not")));
 }
 
+TEST(FleetOptions, APeerTokenIsForMembersOnly) {
+  EXPECT_THAT(errors({"--peer-token-file=f"}), ElementsAre(HasSubstr("anybody could enter the fleet")));
+  EXPECT_THAT(errors({"--peer-token-file=f", "--zookeeper=zk1:2181"}), ElementsAre(HasSubstr("anybody could enter")));
+  EXPECT_THAT(errors({"--peer-token-file=f", "--zookeeper=zk1:2181", "--zookeeper-credential-file=g"}), IsEmpty());
+  const test::TemporaryFolder folder;
+  const std::string credential = folder.file("zookeeper", "histod:0123456789abcdef\n");
+  const auto joined = [&](const std::string& token_file) {
+    return fleet_options(
+        parsed({"--zookeeper=zk1:2181", "--zookeeper-credential-file", credential, "--peer-token-file", token_file}),
+        "", 80);
+  };
+  EXPECT_TRUE(joined(folder.file("good", "0123456789abcdef\n")));
+  const auto refused = joined(folder.file("bad", "secret"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error(),
+              AllOf(HasSubstr("--peer-token-file: "), HasSubstr("16 to 512"), Not(HasSubstr("secret"))));
+}
+
+TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
+  const test::TemporaryFolder folder;
+  const auto read = [&](const std::string& content, unsigned mode = 0600) {
+    return read_peer_token(folder.file("token", content, mode));
+  };
+  for (const char* end : {"", "\n", "\r\n"}) {
+    EXPECT_EQ(read(std::string("0123456789abcdef") + end), "0123456789abcdef");
+    EXPECT_EQ(read(std::string(512, 'x') + end), std::string(512, 'x'));
+  }
+  EXPECT_EQ(read("0123456789abcdef", 0400), "0123456789abcdef");
+  for (const unsigned mode : {0640u, 0604u, 0620u, 0601u, 0666u}) {
+    const auto refused = read("0123456789abcdef", mode);
+    ASSERT_FALSE(refused) << std::oct << mode;
+    EXPECT_THAT(refused.error(), HasSubstr("chmod 0600"));
+  }
+  for (const std::string& bad : {std::string(), std::string("\n"), std::string("0123456789abcde"),
+                                 std::string(513, 'x'), std::string(5'000, 'x'), std::string("0123456789abcdef\n\n"),
+                                 std::string("0123456789 abcdef"), std::string("0123456789abcdef\nmore"),
+                                 std::string("0123456789abcdef\xc3\xa9"), std::string("0123456789abcdef\0", 17)}) {
+    const auto refused = read(bad);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_THAT(refused.error(), Not(HasSubstr("0123456789abcde")));
+  }
+  EXPECT_THAT(read_peer_token((folder.path() / "none").string()).error(), HasSubstr("No such file"));
+  EXPECT_THAT(read_peer_token(folder.path().string()).error(), HasSubstr("it is no file"));
+}
+
 TEST(FleetOptions, PeersAreToldWhatIsListenedOn) {
   const auto url = [](const std::vector<std::string>& args) { return advertised_url(parsed(args), 4711); };
   EXPECT_EQ(url({}), "http://127.0.0.1:4711");

@@ -132,6 +132,10 @@ TEST(Preflight, TheFleetNeedsACredentialAndAnAddress) {
   expect(check_fleet(options), CheckState::warn, "http://127.0.0.1:8080");
   options.advertise_url = "http://node1:8080";
   expect(check_fleet(options), CheckState::ok, "zk1:2181, and its nodes reach this one at http://node1:8080");
+  options.peer_token_file = folder.file("peer", "0123456789abcdef\n", 0640);
+  expect(check_fleet(options), CheckState::fail, "its group or others may use it (mode 640)");
+  options.peer_token_file = folder.file("peer", "0123456789abcdef\n");
+  expect(check_fleet(options), CheckState::ok, "zk1:2181");
 }
 
 TEST(Preflight, RunsAllChecksInOrder) {
