@@ -12,6 +12,7 @@
 
 #include "tests/support/scripted_server.hpp"
 #include "tools/histobench/failure.hpp"
+#include "tools/histobench/process.hpp"
 
 namespace histod::bench {
 namespace {

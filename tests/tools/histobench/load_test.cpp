@@ -14,6 +14,7 @@
 #include "tests/support/scripted_server.hpp"
 #include "tools/histobench/failure.hpp"
 #include "tools/histobench/measure.hpp"
+#include "tools/histobench/process.hpp"
 
 namespace histod::bench {
 namespace {
