@@ -17,6 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+/// Smaller images are encoded in no time: nobody is told before they are whole.
+constexpr std::size_t k_told_pixel_bytes_min = 1u << 20;
+
 std::uint64_t elapsed_ns(Clock::time_point since) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - since).count());
 }
@@ -242,7 +245,8 @@ compute::Result<void> Pipeline::Task::write_result(const codec::Image& image) {
     return {};
   }
   codec::Grown grown;
-  if (listener) grown = [this](std::size_t bytes) { tell(bytes); };
+  if (listener && result.input.pixel_bytes >= k_told_pixel_bytes_min)
+    grown = [this](std::size_t bytes) { tell(bytes); };
   const std::span<std::byte> out = result.lease.bytes();
   auto size = codec::encode(image, {result.format, options.quality, options.png_small}, out, *arena, grown);
   if (!size) return std::unexpected(std::move(size.error()));
