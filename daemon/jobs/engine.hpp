@@ -225,7 +225,8 @@ class Engine {
   std::set<std::string> begun_on_disk_;  ///< their record says that an attempt is under way
   std::set<std::string> removed_while_running_;
   std::multimap<std::string, Waiter> waiters_;
-  std::int64_t retry_at_ms_ = 0;  ///< after a yield: no dispatch before
+  std::int64_t retry_at_ms_ = 0;    ///< after a yield: no dispatch before
+  std::int64_t expired_at_ms_ = 0;  ///< when it was last looked whose time is over
   bool paused_ = true;
   bool draining_ = false;
   bool stopping_ = false;

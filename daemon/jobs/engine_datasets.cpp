@@ -95,9 +95,12 @@ Outcome<SharedTables> Engine::tables_for(JobRecord& next) {
 /// The image becomes part of its dataset's sum, or a failed one that is none.
 void Engine::take_in(JobRecord& next, const Finished& outcome) {
   auto* const dataset = datasets_.find_any(next.dataset);
-  if (dataset == nullptr) return;
+  next.state = JobState::failed;
+  if (dataset == nullptr) {  // its record was broken, and put aside
+    next.error = no_such_dataset(next.dataset);
+    return;
+  }
   if (auto added = datasets_.add(*dataset, outcome.tally); !added) {
-    next.state = JobState::failed;
     next.error = api::problem_of({std::move(added.error()), false});
     return;
   }

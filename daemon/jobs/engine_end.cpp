@@ -6,6 +6,10 @@
 
 namespace histod::daemon::jobs {
 
+namespace {
+constexpr std::int64_t k_expiry_ms = 1'000;
+}  // namespace
+
 void Engine::wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply) {
   call(std::move(reply), [this, id = std::move(id), at_most](Reply<JobRecord>& answer) {
     auto found = find(id);
@@ -75,7 +79,11 @@ void Engine::forget(const std::string& id) {
 }
 
 void Engine::expire() {
-  const std::int64_t oldest_ms = interfaces_.now_ms() - options_.result_ttl.count();
+  // Images of a dataset that is in use may be as old as they like: looking at them with each message would cost.
+  const std::int64_t now_ms = interfaces_.now_ms();
+  if (now_ms >= expired_at_ms_ && now_ms < expired_at_ms_ + k_expiry_ms) return;
+  expired_at_ms_ = now_ms;
+  const std::int64_t oldest_ms = now_ms - options_.result_ttl.count();
   std::vector<std::string> expired;
   for (const auto& [id, record] : jobs_) {
     if (record.created_ms > oldest_ms) break;  // ids are by age, and nothing ends before it began

@@ -315,6 +315,19 @@ TEST_F(DatasetsTest, SumsHaveOnlySoMuchMemory) {
   EXPECT_EQ(state(add(second, k_dark)), JobState::counted) << "the room of the first";
 }
 
+TEST_F(DatasetsTest, ImagesOfADatasetThatIsBrokenSaySo) {
+  const std::string id = create();
+  const std::string image = add(id, k_dark);
+  rig_->settle();
+  std::ofstream(spool(0) / "datasets" / id / "record") << "nonsense";
+  crash();
+  EXPECT_EQ(status(id).error().status, 404u);
+  count_next(k_dark);
+  EXPECT_EQ(state(image), JobState::failed);
+  EXPECT_EQ(rig_->get(image)->error->status, 404u);
+  EXPECT_TRUE(rig_->remove(image));
+}
+
 TEST_F(DatasetsTest, ADatasetGoesWithAllItsImages) {
   const std::string id = create(), other = create();
   for (int i = 0; i < 40; ++i) add(id, k_dark, "image " + std::to_string(i));
