@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/core.h>
-
 #include "control/record.hpp"
 
 namespace histod::control {
@@ -42,17 +40,13 @@ bool is_name_char(char c) {
 
 }  // namespace
 
-std::string Paths::shard(const std::string& entry, std::size_t number) {
-  return fmt::format("{}/{:06}", entry, number);
-}
-
 bool is_name(std::string_view text) {
   constexpr std::size_t k_chars_max = 64;
   return !text.empty() && text.size() <= k_chars_max && text.front() != '.' && std::ranges::all_of(text, is_name_char);
 }
 
 void make_layout(Session& session, const Paths& paths, Reply<void> reply) {
-  std::vector<std::string> all{paths.datasets(), paths.jobs(), paths.epoch(), paths.leader(), paths.nodes()};
+  std::vector<std::string> all{paths.datasets(), paths.identities(), paths.epoch(), paths.leader(), paths.nodes()};
   for (std::string_view path = paths.root(); path != "/"; path = parent_of(path)) all.emplace_back(path);
   make_next(std::make_shared<Layout>(session, std::move(all), std::move(reply)));
 }

@@ -14,9 +14,8 @@ namespace histod::control {
 ///     ROOT/nodes/NAME             ephemeral: a member
 ///     ROOT/leader/GUID-n_SEQUENCE ephemeral: a candidate; the lowest sequence leads
 ///     ROOT/epoch                  written once by each new leader: its version is the epoch
-///     ROOT/jobs/ID, ROOT/datasets/ID
-///     ROOT/jobs/ID/NUMBER         a shard
-///     ROOT/jobs/ID/NUMBER/claim   ephemeral: who works on it
+///     ROOT/identities/IDENTITY    a node that is, or was: Roster
+///     ROOT/datasets/ID            a dataset; a child for each IDENTITY that may have images of it
 class Paths {
  public:
   explicit Paths(std::string root = "/histod") : root_(std::move(root)) {}
@@ -26,17 +25,17 @@ class Paths {
   std::string node(std::string_view name) const { return nodes() + "/" + std::string(name); }
   std::string leader() const { return root_ + "/leader"; }
   std::string epoch() const { return root_ + "/epoch"; }
-  std::string jobs() const { return root_ + "/jobs"; }
+  std::string identities() const { return root_ + "/identities"; }
+  std::string identity(std::string_view identity) const { return identities() + "/" + std::string(identity); }
   std::string datasets() const { return root_ + "/datasets"; }
-  static std::string shard(const std::string& entry, std::size_t number);  ///< six digits
-  static std::string claim(const std::string& shard) { return shard + "/claim"; }
+  std::string dataset(std::string_view id) const { return datasets() + "/" + std::string(id); }
 
  private:
   std::string root_;
 };
 
-/// May be a node's name or an entry's id: 1 to 64 of letters, digits, dot, dash and underscore, not beginning with a
-/// dot.
+/// May be a node's name or identity, or an entry's id: 1 to 64 of letters, digits, dot, dash and underscore, not
+/// beginning with a dot.
 bool is_name(std::string_view text);
 
 /// Makes the persistent znodes, those of the root's own path included, where they are missing. Replies once, unless the

@@ -18,10 +18,10 @@ namespace json = boost::json;
 
 /// A node whose calls wait for the answer.
 struct Worker {
-  Worker(StoreRig& rig, const std::string& name, RecordFormat format = RecordFormat())
+  explicit Worker(StoreRig& rig, RecordFormat format = RecordFormat())
       : loop(rig.loop()),
         session(loop, rig.opener("histod:0123456789abcdef", std::chrono::seconds(3))),
-        catalog(session, format, name) {
+        catalog(session, format) {
     session.start();
     loop.drive([this] { return session.state() == SessionState::connected; });
   }
@@ -32,24 +32,17 @@ struct Worker {
     if (!loop.drive([&] { return answer.has_value(); })) std::abort();  // whose frame the callback would outlive
     return std::move(*answer);
   }
-  Result<void> publish(const std::string& path, const json::object& entry, std::size_t shards) {
-    const std::vector<json::object> all(shards, json::object{{"images", 10}});
-    return wait<Result<void>>([&](auto reply) { catalog.publish(path, entry, all, std::move(reply)); });
+  Result<void> publish(const std::string& path, const json::object& entry) {
+    return wait<Result<void>>([&](auto reply) { catalog.publish(path, entry, std::move(reply)); });
   }
   Result<Entry> read(const std::string& path) {
-    return wait<Result<Entry>>([&](auto reply) { catalog.read(path, std::move(reply), {}); });
+    return wait<Result<Entry>>([&](auto reply) { catalog.read(path, std::move(reply)); });
   }
-  std::vector<Shard> shards(const std::string& path) {
-    return *wait<Result<std::vector<Shard>>>([&](auto reply) { catalog.shards(path, std::move(reply)); });
+  Result<void> enroll(const std::string& path, const std::string& part) {
+    return wait<Result<void>>([&](auto reply) { catalog.enroll(path, part, std::move(reply)); });
   }
-  Result<Claim> claim(const Shard& shard) {
-    return wait<Result<Claim>>([&](auto reply) { catalog.claim(shard, std::move(reply)); });
-  }
-  Result<void> finish(const Claim& claim, const json::object& result = {{"digest", "abc"}}) {
-    return wait<Result<void>>([&](auto reply) { catalog.finish(claim, result, std::move(reply)); });
-  }
-  Result<void> release(const Claim& claim) {
-    return wait<Result<void>>([&](auto reply) { catalog.release(claim, std::move(reply)); });
+  Result<std::vector<Entry>> parts(const std::string& path) {
+    return wait<Result<std::vector<Entry>>>([&](auto reply) { catalog.parts(path, std::move(reply)); });
   }
   Result<void> remove(const std::string& path, const Fence& fence = {}) {
     return wait<Result<void>>([&](auto reply) { catalog.remove(path, fence, std::move(reply)); });
@@ -73,8 +66,8 @@ class CatalogSuite : public FleetSuite {
     rig_->loop().drive([&] { return made.has_value(); });
   }
   Paths paths_{rig_->root()};
-  std::string job_ = paths_.jobs() + "/j1";
-  Worker one_{*rig_, "one"}, two_{*rig_, "two"};
+  std::string set_ = paths_.dataset("d1");
+  Worker one_{*rig_}, two_{*rig_};
 };
 
 }  // namespace histod::control::tests

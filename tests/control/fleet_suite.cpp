@@ -102,7 +102,7 @@ TEST_P(FleetSuite, AFormerLeadersWritesFailAtTheFence) {
   ASSERT_TRUE(fleet.settle());
   const std::size_t leader = fleet.leaders().front();
   const Leadership old = *fleet[leader].election.leadership();
-  const std::string path = fleet.paths().jobs() + "/a";
+  const std::string path = fleet.paths().datasets() + "/a";
   const auto write = [&](FleetNode& node, const Leadership& by, const std::string& where) {
     std::string outcome;
     node.session.store().multi({by.fence(), Create{where}}, [&](const auto& done) {
@@ -190,7 +190,8 @@ TEST(Names, AreShortAndPlain) {
   for (const char* name : {"a", "node-1.rack_2", "A1"}) EXPECT_TRUE(is_name(name)) << name;
   for (const std::string name : {"", ".a", "a/b", "a b", "\xc3\xa4"}) EXPECT_FALSE(is_name(name)) << name;
   EXPECT_FALSE(is_name(std::string(65, 'a')));
-  EXPECT_EQ(Paths::claim(Paths::shard(Paths("/r").jobs() + "/j", 7)), "/r/jobs/j/000007/claim");
+  EXPECT_EQ(Paths("/r").dataset("d"), "/r/datasets/d");
+  EXPECT_EQ(Paths("/r").identity("i"), "/r/identities/i");
 }
 
 }  // namespace histod::control::tests

@@ -81,7 +81,7 @@ class ZkFaults : public testing::Test {
   std::string write(std::size_t node, const Leadership& leadership) {
     std::string outcome;
     fleet_[node].session.store().multi(
-        {leadership.fence(), Create{fleet_.paths().jobs() + "/n_", "", CreateMode::persistent_sequential}},
+        {leadership.fence(), Create{fleet_.paths().datasets() + "/n_", "", CreateMode::persistent_sequential}},
         [&](const auto& done) { outcome = done ? "done" : done.error().error.message(); });
     rig_.loop().drive([&] { return !outcome.empty(); });
     return outcome;
