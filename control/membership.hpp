@@ -34,6 +34,7 @@ class Membership {
   void start(std::function<void()> changed);
   /// By name. While the session is not CONNECTED: as they were last seen.
   const std::map<std::string, Member, std::less<>>& members() const { return members_; }
+  const Member& self() const { return self_; }
   bool registered() const { return registered_; }
   /// node_exists: a node of another identity has this name; tried again when it goes. no_auth: not our fleet.
   std::error_code trouble() const { return trouble_; }

@@ -17,6 +17,7 @@
 #include "daemon/fleet_options.hpp"
 #include "daemon/jobs/runner.hpp"
 #include "daemon/jobs/ulid.hpp"
+#include "daemon/no_peers.hpp"
 #include "daemon/node_identity.hpp"
 #include "daemon/node_metrics.hpp"
 #include "daemon/systemd.hpp"
@@ -238,7 +239,13 @@ void Application::join_fleet() {
       log_.warn("without --zookeeper-credential-file the fleet's znodes are open to all");
     if (is_loopback_url(url)) log_.warn("other machines cannot reach this node: set --advertise-url", {{"url", url}});
   }
-  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet);
+  joined.work.custody.identity = joined.settings.self.identity;
+  joined.work.custody.takeover_after = options_.takeover_after;
+  joined.work.datasets.min_nodes = options_.min_nodes;
+  joined.work.datasets.ttl = options_.result_ttl;
+  const auto make_link = [](control::Executor& executor) { return std::make_unique<NoPeers>(executor); };
+  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link);
+  services_.member = fleet_.get();
 }
 
 void Application::accept(int fd) {

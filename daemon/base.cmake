@@ -5,7 +5,6 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
   ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/fleet.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/dataset_record.cpp

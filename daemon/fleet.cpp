@@ -23,9 +23,15 @@ std::string joined(const std::vector<std::string>& servers) {
 
 }  // namespace
 
-Fleet::Fleet(Options options, Log& log, FleetBoard& board) : executor_("histod-fleet") {
-  executor_.post([this, options = std::move(options), &log, &board] {
-    node_ = std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms);
+Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link)
+    : executor_("histod-fleet") {
+  executor_.post([this, options = std::move(options), &log, &board, &engine, make_link = std::move(make_link)] {
+    const auto make_work = [&](const FleetParts& parts) {
+      auto work = std::make_unique<FleetWork>(parts, options.work, engine, make_link(executor_), log, wall_clock_ms);
+      coordinator_ = &work->coordinator();
+      return work;
+    };
+    node_ = std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms, make_work);
     node_->start();
   });
 }
@@ -40,7 +46,10 @@ control::OpenStore Fleet::opener(const Options& options) {
 }
 
 void Fleet::leave() {
-  executor_.post([this] { node_.reset(); });
+  executor_.post([this] {
+    coordinator_ = nullptr;
+    node_.reset();
+  });
 }
 
 bool Fleet::stop_within(std::chrono::milliseconds at_most) {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "control/credential.hpp"
 #include "control/memory_store.hpp"
 #include "daemon/executor.hpp"
 #include "daemon/fleet_node.hpp"
+#include "daemon/fleet_work.hpp"
 
 namespace histod::daemon {
 
@@ -19,13 +22,25 @@ class Fleet {
     FleetSettings settings;
     std::chrono::milliseconds session_timeout{10'000};
     control::Credential credential;
+    FleetWork::Settings work;
   };
+  using MakeLink = std::function<std::unique_ptr<PeerLink>(control::Executor&)>;
 
-  /// Starts at once. Log and board outlive it.
-  Fleet(Options options, Log& log, FleetBoard& board);
+  /// Starts at once. Log, board and engine outlive it; make_link is called on the fleet's thread.
+  Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
+
+  /// Any thread: runs work(coordinator, reply) on the fleet's. 503 to whoever comes when this node has left.
+  template <class Work>
+  void ask(jobs::Reply<jobs::DatasetStatus> reply, Work work) {
+    executor_.post([this, reply = std::move(reply), work = std::move(work)]() mutable {
+      if (coordinator_ == nullptr)
+        return reply(std::unexpected(jobs::problem(503, "draining", "this node is leaving the fleet")));
+      work(*coordinator_, std::move(reply));
+    });
+  }
 
   /// Gives lead and membership back; returns at once.
   void leave();
@@ -39,8 +54,10 @@ class Fleet {
   control::OpenStore opener(const Options& options);
 
   ThreadExecutor executor_;
+  // On the executor's thread:
   std::optional<control::MemoryServer> alone_;
-  std::unique_ptr<FleetNode> node_;  ///< on the executor's thread
+  Coordinator* coordinator_ = nullptr;  ///< the node's
+  std::unique_ptr<FleetNode> node_;
 };
 
 }  // namespace histod::daemon

@@ -54,7 +54,7 @@ std::shared_ptr<const FleetSnapshot> FleetBoard::read() const {
 }
 
 FleetNode::FleetNode(control::Executor& executor, control::OpenStore open, FleetSettings settings, Log& log,
-                     FleetBoard& board, NowMs now)
+                     FleetBoard& board, NowMs now, const MakeTask& make_task)
     : executor_(executor),
       settings_(std::move(settings)),
       paths_(settings_.root),
@@ -65,6 +65,7 @@ FleetNode::FleetNode(control::Executor& executor, control::OpenStore open, Fleet
       membership_(session_, paths_, control::RecordFormat(), settings_.self),
       election_(session_, paths_, control::RecordFormat(), settings_.self.name),
       observer_(session_, paths_, control::RecordFormat()) {
+  if (make_task) task_ = make_task({session_, paths_, membership_, election_});
   FleetSnapshot first = look();
   first.since_ms = now_();
   publish(std::move(first));
@@ -112,6 +113,7 @@ void FleetNode::laid_out(std::error_code error) {
     membership_.start(changed);
     election_.contend(changed);
     observer_.start(changed);
+    if (task_) task_->start();
   }
   refresh();
 }
@@ -120,6 +122,7 @@ void FleetNode::laid_out(std::error_code error) {
 void FleetNode::tick() {
   refresh();
   tell_alert();
+  if (task_ && set_up_) task_->tick();
   executor_.after(k_tick, lifetime_.guard([this] { tick(); }));
 }
 

@@ -26,15 +26,33 @@ struct FleetSettings {
   std::uint64_t min_nodes = 1;
 };
 
+/// What a member does for its fleet. On the executor's thread.
+class FleetTask {
+ public:
+  virtual ~FleetTask() = default;
+  /// Once, when the znodes of the fleet are there.
+  virtual void start() = 0;
+  /// Each second from then on.
+  virtual void tick() = 0;
+};
+/// What such a task works with, and does not outlive.
+struct FleetParts {
+  control::Session& session;
+  const control::Paths& paths;
+  const control::Membership& membership;
+  const control::Election& election;
+};
+
 /// A node's part in its fleet: keeps it in session, in the list of members and in line for the lead; says each change
 /// once in the log, and shows on the board how things stand. Whatever is refused is tried again each second. All on
 /// the executor's thread; its end is the node's leaving, at once if the servers can be reached.
 class FleetNode {
  public:
   using NowMs = std::function<std::int64_t()>;  ///< since 1970
+  using MakeTask = std::function<std::unique_ptr<FleetTask>(const FleetParts&)>;
 
   FleetNode(control::Executor& executor, control::OpenStore open, FleetSettings settings, Log& log, FleetBoard& board,
-            NowMs now);
+            NowMs now, const MakeTask& make_task = {});
   ~FleetNode();
   FleetNode(const FleetNode&) = delete;
   FleetNode& operator=(const FleetNode&) = delete;
@@ -74,6 +92,7 @@ class FleetNode {
   control::Membership membership_;
   control::Election election_;
   control::LeaderObserver observer_;
+  std::unique_ptr<FleetTask> task_;  ///< null: it is a member, and no more
   control::Lifetime lifetime_;
 };
 

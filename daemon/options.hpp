@@ -46,6 +46,7 @@ struct Options {
   std::string peer_token_file;  ///< empty: this node asks nothing of the others
   std::string advertise_url;  ///< empty: by what is listened on
   std::uint64_t min_nodes = 1;
+  std::chrono::milliseconds takeover_after{60'000};
 
   std::string spool_path = "histod-spool";
   std::uint64_t spool_budget_bytes = 10ull << 30;

@@ -18,6 +18,7 @@
 
 namespace histod::daemon {
 
+class Fleet;
 class Worker;
 
 /// A thing that runs in another way than it should, and why: logged once, a metric, and on the page.
@@ -41,7 +42,8 @@ struct Services {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
-  FleetBoard fleet = {};  ///< how the fleet stands
+  FleetBoard fleet = {};            ///< how the fleet stands
+  std::atomic<Fleet*> member{nullptr};  ///< this node's part in it; null: it has not begun
 };
 
 }  // namespace histod::daemon

@@ -7,6 +7,7 @@
 #include "compute/table_text.hpp"
 #include "daemon/api/engine_call.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/fleet.hpp"
 #include "daemon/jobs/record_text.hpp"
 #include "daemon/log.hpp"
 #include "daemon/tables_json.hpp"
@@ -86,9 +87,19 @@ jobs::Reply<DatasetStatus> tell(WaitingPtr waiting, unsigned status) {
   });
 }
 
+using DatasetReply = jobs::Reply<DatasetStatus>;
+
+/// Has the fleet do it, and answers with the dataset.
+template <class Work>
+void ask_fleet(Context context, unsigned status, Work work) {
+  Fleet* const fleet = context.services.member;
+  if (fleet == nullptr) return context.fail(make_problem(503, "starting", "this node has not joined the fleet yet"));
+  fleet->ask(tell(wait_with(std::move(context)), status), std::move(work));
+}
+
 /// The options of each image, checked; what concerns the dataset alone is taken out.
-std::expected<jobs::NewDataset, Problem> new_dataset(Query query) {
-  jobs::NewDataset out;
+std::expected<NewDataset, Problem> new_dataset(Query query) {
+  NewDataset out;
   const auto take = [&](const char* name) {
     auto node = query.extract(name);
     return node ? std::move(node.mapped()) : std::string();
@@ -170,8 +181,9 @@ void datasets_post(Context context) {
   if (!query) return context.fail(query.error());
   auto dataset = new_dataset(std::move(*query));
   if (!dataset) return context.fail(dataset.error());
-  jobs::Engine& engine = context.services.engine;
-  engine.create_dataset(std::move(*dataset), tell(wait_with(std::move(context)), 201));
+  ask_fleet(std::move(context), 201, [dataset = std::move(*dataset)](Coordinator& fleet, DatasetReply reply) mutable {
+    fleet.create(std::move(dataset), std::move(reply));
+  });
 }
 
 void datasets_list(Context context) {
@@ -197,13 +209,16 @@ void datasets_get(Context context) {
 }
 
 void datasets_delete(Context context) {
-  jobs::Engine& engine = context.services.engine;
+  Fleet* const fleet = context.services.member;
+  if (fleet == nullptr) return context.fail(make_problem(503, "starting", "this node has not joined the fleet yet"));
   const std::string id = context.parameter;
-  engine.remove_dataset(id, at_home<void>(wait_with(std::move(context)), [](WaitingPtr w) {
-                          http::Response response;
-                          response.status = 204;
-                          w->context.send(std::move(response));
-                        }));
+  fleet->ask(at_home<DatasetStatus>(wait_with(std::move(context)),
+                                    [](WaitingPtr w, const DatasetStatus&) {
+                                      http::Response response;
+                                      response.status = 204;
+                                      w->context.send(std::move(response));
+                                    }),
+             [id](Coordinator& coordinator, DatasetReply reply) { coordinator.remove(id, std::move(reply)); });
 }
 
 void dataset_images_post(Context context) {
@@ -245,15 +260,13 @@ void dataset_images_list(Context context) {
 }
 
 void dataset_finalize(Context context) {
-  jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.finalize_dataset(id, tell(wait_with(std::move(context)), 200));
+  ask_fleet(std::move(context), 200, [id](Coordinator& fleet, DatasetReply reply) { fleet.finalize(id, std::move(reply)); });
 }
 
 void dataset_apply(Context context) {
-  jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.apply_dataset(id, tell(wait_with(std::move(context)), 202));
+  ask_fleet(std::move(context), 202, [id](Coordinator& fleet, DatasetReply reply) { fleet.apply(id, std::move(reply)); });
 }
 
 void dataset_lut_get(Context context) {
@@ -268,7 +281,7 @@ void dataset_lut_get(Context context) {
   }
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get_tables(id, at_home<jobs::SharedTables>(wait_with(std::move(context)),
+  engine.get_tables(id, 0, at_home<jobs::SharedTables>(wait_with(std::move(context)),
                                                     [kind](WaitingPtr w, const jobs::SharedTables& tables) {
                                                       send_tables(std::move(w->context), *tables, kind);
                                                     }));
@@ -282,9 +295,10 @@ void dataset_lut_put(Context context) {
     problem.code = "bad-lut";
     return context.fail(problem);
   }
-  jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.set_tables(id, std::move(*tables), tell(wait_with(std::move(context)), 200));
+  ask_fleet(std::move(context), 200, [id, tables = std::move(*tables)](Coordinator& fleet, DatasetReply reply) mutable {
+    fleet.set_tables(id, std::move(tables), std::move(reply));
+  });
 }
 
 }  // namespace histod::daemon::api

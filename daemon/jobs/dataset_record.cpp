@@ -71,7 +71,7 @@ std::optional<LutOrigin> origin_from_name(std::string_view name) {
   return static_cast<LutOrigin>(found - k_origins.begin());
 }
 
-std::string encode_dataset(const DatasetRecord& record) {
+json::object dataset_object(const DatasetRecord& record) {
   json::object options;
   for (const auto& [name, value] : record.options) options[text(name)] = text(value);
   json::object out{{"id", text(record.id)},
@@ -83,15 +83,13 @@ std::string encode_dataset(const DatasetRecord& record) {
                    {"applied_revision", record.applied_revision},
                    {"removed", record.removed}};
   if (record.lut) out["lut"] = lut_object(*record.lut);
-  return encode_payload(k_magic, k_dataset_version, json::serialize(out));
+  return out;
 }
 
-std::expected<DatasetRecord, RecordError> decode_dataset(std::string_view bytes) {
-  const auto value = decode_payload(k_magic, k_dataset_version, bytes);
-  if (!value) return std::unexpected(value.error());
+std::expected<DatasetRecord, RecordError> read_dataset(const json::value& value) {
   DatasetRecord record;
   std::string error;
-  RecordReader from(*value, "", error);
+  RecordReader from(value, "", error);
   from.take("id", record.id);
   if (!is_ulid(record.id)) from.fail("id", "is no ULID");
   from.take("name", record.name);
@@ -107,6 +105,16 @@ std::expected<DatasetRecord, RecordError> decode_dataset(std::string_view bytes)
     from.fail("applied_revision", "is later than its tables");
   if (!error.empty()) return broken("the record's " + error);
   return record;
+}
+
+std::string encode_dataset(const DatasetRecord& record) {
+  return encode_payload(k_magic, k_dataset_version, json::serialize(dataset_object(record)));
+}
+
+std::expected<DatasetRecord, RecordError> decode_dataset(std::string_view bytes) {
+  const auto value = decode_payload(k_magic, k_dataset_version, bytes);
+  if (!value) return std::unexpected(value.error());
+  return read_dataset(*value);
 }
 
 }  // namespace histod::daemon::jobs

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json/object.hpp>
+
 #include "daemon/jobs/record_text.hpp"
 
 namespace histod::daemon::jobs {
@@ -49,6 +51,10 @@ struct DatasetRecord {
   bool removed = false;                ///< its images are being removed, and then it is
   bool operator==(const DatasetRecord&) const = default;
 };
+
+/// As the fleet keeps it, too.
+boost::json::object dataset_object(const DatasetRecord& record);
+std::expected<DatasetRecord, RecordError> read_dataset(const boost::json::value& value);
 
 inline constexpr unsigned k_dataset_version = 1;
 

@@ -10,32 +10,12 @@
 namespace histod::daemon::jobs {
 namespace {
 
-std::string tally_sha256(const compute::Tally& tally) { return sha256_hex(tally.to_bytes()); }
-
-std::uint64_t images_of(const compute::Tally& tally) {
-  std::uint64_t images = 0;
-  for (const compute::TallyEntry& entry : tally.entries()) images += entry.images;
-  return images;
-}
+constexpr std::size_t k_kinds_max = 256;  ///< of one staging
 
 std::uint64_t memory_bytes(const compute::Tally& tally) {
   std::uint64_t bytes = 0;
   for (const compute::TallyEntry& entry : tally.entries()) bytes += entry.memory_bytes();
   return bytes;
-}
-
-std::vector<LutKind> described(std::span<const compute::KindTables> tables, const compute::Tally* made_of) {
-  std::vector<LutKind> kinds;
-  for (const compute::KindTables& one : tables) {
-    const compute::TableKind& kind = one.kind;
-    LutKind& out = kinds.emplace_back(LutKind{std::string(name(kind.quantity)), kind.planes, kind.bins, kind.levels});
-    const compute::TallyEntry* entry = made_of == nullptr ? nullptr : made_of->find(kind);
-    if (entry == nullptr) continue;
-    out.images = entry->images;
-    out.counted = entry->counted;
-    out.masked = entry->masked;
-  }
-  return kinds;
 }
 
 }  // namespace
@@ -64,7 +44,7 @@ void Datasets::recover(DatasetRecord record) {
 void Datasets::recovered() {
   for (auto& [id, dataset] : datasets_) {
     const auto& lut = dataset.record.lut;
-    dataset.stale = lut && !lut->tally_sha256.empty() && lut->tally_sha256 != tally_sha256(dataset.sum);
+    dataset.stale = lut && !lut->tally_sha256.empty() && lut->tally_sha256 != tally_sha256(dataset);
   }
 }
 
@@ -154,43 +134,34 @@ void Datasets::changed(Dataset& dataset, std::uint64_t bytes_before) {
   dataset.stale = dataset.record.lut && !dataset.record.lut->tally_sha256.empty();
 }
 
-compute::Result<std::vector<compute::KindTables>> Datasets::make_tables(const Dataset& dataset, compute::Rule rule,
-                                                                        const Dataset* reference) const {
-  if (reference != nullptr) return compute::match_tables(dataset.sum, reference->sum);
-  return compute::make_tables(rule, dataset.sum);
-}
+std::string Datasets::tally_sha256(const Dataset& dataset) { return sha256_hex(dataset.sum.to_bytes()); }
 
-DiskResult<void> Datasets::set_tables(Dataset& dataset, std::vector<compute::KindTables> tables, LutOrigin origin,
-                                      std::int64_t now_ms) {
+DiskResult<void> Datasets::stage(const Dataset& dataset, std::uint64_t revision,
+                                 std::span<const compute::KindTables> tables) {
+  if (tables.size() > k_kinds_max) return fail(SpoolErrc::bad_argument);
   std::vector<std::string> texts;
   for (const compute::KindTables& one : tables) texts.push_back(compute::to_text(one));
-  DatasetRecord next = dataset.record;
-  DatasetLut lut;
-  lut.revision = next.lut ? next.lut->revision + 1 : 1;
-  lut.digest = lut_digest(tables);
-  lut.origin = origin;
-  lut.made_ms = next.changed_ms = now_ms;
-  const bool counted = origin != LutOrigin::uploaded;
-  if (counted) {
-    lut.images = images_of(dataset.sum);
-    lut.tally_sha256 = tally_sha256(dataset.sum);
-  }
-  lut.kinds = described(tables, counted ? &dataset.sum : nullptr);
-  const std::optional<DatasetLut> old = std::exchange(next.lut, lut);
-  if (auto stored = spool_.store_tables(next.id, lut.revision, texts); !stored) return stored;
+  // An earlier staging of this revision may have had more of them.
+  if (auto removed = spool_.remove_tables(dataset.record.id, revision, k_kinds_max); !removed) return removed;
+  return spool_.store_tables(dataset.record.id, revision, texts);
+}
+
+DiskResult<void> Datasets::put_tables(Dataset& dataset, DatasetRecord next, SharedTables tables) {
+  const std::optional<DatasetLut> old = dataset.record.lut;
+  const std::uint64_t revision = next.lut->revision;
+  if (auto stored = stage(dataset, revision, *tables); !stored) return stored;
   if (auto stored = change(dataset, std::move(next)); !stored) return stored;
-  dataset.stale = false;
-  latest_ = {dataset.record.id, lut.revision,
-             std::make_shared<const std::vector<compute::KindTables>>(std::move(tables))};
+  const std::string& made_of = dataset.record.lut->tally_sha256;
+  dataset.stale = !made_of.empty() && made_of != tally_sha256(dataset);
+  latest_ = {dataset.record.id, revision, std::move(tables)};
   // Those of before are of no use any more; left behind, they only take room.
-  if (old) static_cast<void>(spool_.remove_tables(dataset.record.id, old->revision, old->kinds.size()));
+  if (old && old->revision != revision)
+    static_cast<void>(spool_.remove_tables(dataset.record.id, old->revision, old->kinds.size()));
   return {};
 }
 
-DiskResult<SharedTables> Datasets::tables(const Dataset& dataset) {
-  const DatasetLut& lut = *dataset.record.lut;
-  if (latest_.id == dataset.record.id && latest_.revision == lut.revision) return latest_.tables;
-  auto texts = spool_.read_tables(dataset.record.id, lut.revision, lut.kinds.size());
+DiskResult<SharedTables> Datasets::read_tables(const Dataset& dataset, std::uint64_t revision, std::size_t kinds) {
+  auto texts = spool_.read_tables(dataset.record.id, revision, kinds);
   if (!texts) return std::unexpected(texts.error());
   auto tables = std::make_shared<std::vector<compute::KindTables>>();
   for (const std::string& text : *texts) {
@@ -198,9 +169,24 @@ DiskResult<SharedTables> Datasets::tables(const Dataset& dataset) {
     if (!read) return fail(SpoolErrc::corrupt);
     tables->push_back(std::move(*read));
   }
-  if (lut_digest(*tables) != lut.digest) return fail(SpoolErrc::corrupt);
-  latest_ = {dataset.record.id, lut.revision, std::move(tables)};
+  return tables;
+}
+
+DiskResult<SharedTables> Datasets::tables(const Dataset& dataset) {
+  const DatasetLut& lut = *dataset.record.lut;
+  if (latest_.id == dataset.record.id && latest_.revision == lut.revision) return latest_.tables;
+  auto tables = read_tables(dataset, lut.revision, lut.kinds.size());
+  if (!tables) return tables;
+  if (lut_digest(**tables) != lut.digest) return fail(SpoolErrc::corrupt);
+  latest_ = {dataset.record.id, lut.revision, std::move(*tables)};
   return latest_.tables;
+}
+
+DiskResult<SharedTables> Datasets::staged(const Dataset& dataset, std::uint64_t revision) {
+  const auto kinds = spool_.count_tables(dataset.record.id, revision);
+  if (!kinds) return std::unexpected(kinds.error());
+  if (*kinds == 0) return fail(SpoolErrc::no_such_job);
+  return read_tables(dataset, revision, *kinds);
 }
 
 }  // namespace histod::daemon::jobs

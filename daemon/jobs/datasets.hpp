@@ -74,16 +74,18 @@ class Datasets {
   Error add(Dataset& dataset, std::span<const std::byte> tally);
   Error subtract(Dataset& dataset, std::span<const std::byte> tally);
 
-  /// The tables of all that is counted now: by the dataset's rule, or matched to `reference`'s counts.
-  compute::Result<std::vector<compute::KindTables>> make_tables(const Dataset& dataset, compute::Rule rule,
-                                                                const Dataset* reference) const;
-  /// In force from now on, as the next revision.
-  DiskResult<void> set_tables(Dataset& dataset, std::vector<compute::KindTables> tables, LutOrigin origin,
-                              std::int64_t now_ms);
+  /// Changes the record on the disk, then here, to one with other tables; those are in force from now on.
+  DiskResult<void> put_tables(Dataset& dataset, DatasetRecord next, SharedTables tables);
+  /// On the disk beside the record, which does not name them yet.
+  DiskResult<void> stage(const Dataset& dataset, std::uint64_t revision, std::span<const compute::KindTables> tables);
   /// Those in force; read from the disk when they were not used lately.
   DiskResult<SharedTables> tables(const Dataset& dataset);
+  /// SpoolErrc::no_such_job: none were, of that revision.
+  DiskResult<SharedTables> staged(const Dataset& dataset, std::uint64_t revision);
+  static std::string tally_sha256(const Dataset& dataset);
 
  private:
+  DiskResult<SharedTables> read_tables(const Dataset& dataset, std::uint64_t revision, std::size_t kinds);
   static bool is_made(const Dataset& dataset, const JobRecord& image);
   void changed(Dataset& dataset, std::uint64_t bytes_before);
 

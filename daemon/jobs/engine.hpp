@@ -19,19 +19,15 @@
 
 #include "daemon/api/problem.hpp"
 #include "daemon/jobs/datasets.hpp"
+#include "daemon/jobs/outcome.hpp"
 #include "daemon/jobs/record.hpp"
+#include "daemon/jobs/share.hpp"
 #include "daemon/jobs/spool.hpp"
 #include "daemon/jobs/ulid.hpp"
 #include "daemon/log.hpp"
 #include "daemon/mailbox.hpp"
 
 namespace histod::daemon::jobs {
-
-template <class T>
-using Outcome = std::expected<T, api::Problem>;
-/// Whoever needs it on another thread posts it there.
-template <class T>
-using Reply = std::move_only_function<void(Outcome<T>)>;
 
 struct NewJob {
   std::map<std::string, std::string> options;
@@ -47,16 +43,11 @@ struct Submitted {
   bool replayed = false;  ///< the key was known: nothing new was made
 };
 
-struct NewDataset {
-  std::string name;
-  std::map<std::string, std::string> options;
-  std::string reference;  ///< the dataset to be matched; empty: none
-};
-
 struct DatasetStatus {
   DatasetRecord record;
   bool stale = false;
   Datasets::Images images;
+  std::int64_t active_ms = 0;  ///< since 1970: its last change, or its latest image
 };
 
 /// Some images of a dataset, by age.
@@ -64,9 +55,6 @@ struct ImagePage {
   std::vector<JobRecord> images;
   std::string next;  ///< where the next page begins; empty: this is the last
 };
-
-api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value = 0,
-                     std::uint64_t limit = 0);
 
 api::Problem no_such_job(const std::string& id);
 inline bool is_unknown(std::error_code error) { return error == make_error_code(SpoolErrc::no_such_job); }
@@ -131,7 +119,6 @@ class Engine {
   /// Cancels it if it has not ended, and removes it with all its files.
   void remove(std::string id, Reply<void> reply);
 
-  void create_dataset(NewDataset dataset, Reply<DatasetStatus> reply);
   void get_dataset(std::string id, Reply<DatasetStatus> reply);
   /// Newest first.
   void list_datasets(std::size_t limit, Reply<std::vector<DatasetStatus>> reply);
@@ -140,12 +127,14 @@ class Engine {
   /// Oldest first, those behind `after` (empty: from the first on).
   void list_images(std::string id, std::size_t limit, std::string after, std::optional<JobState> state,
                    Reply<ImagePage> reply);
-  /// Makes the tables of all that is counted. 409: something is not yet, or nothing is there.
-  void finalize_dataset(std::string id, Reply<DatasetStatus> reply);
-  void set_tables(std::string id, std::vector<compute::KindTables> tables, Reply<DatasetStatus> reply);
-  void get_tables(std::string id, Reply<SharedTables> reply);
-  /// From now on each image that is counted is made by the tables in force. 409: there are none.
-  void apply_dataset(std::string id, Reply<DatasetStatus> reply);
+  /// Makes the dataset here what the fleet says that it is, from nothing or from what it was; `tables`: the record's,
+  /// which are needed unless they are in force already. Images that have no result of the applied revision are made.
+  void put_dataset(DatasetRecord record, SharedTables tables, Reply<DatasetStatus> reply);
+  void share(std::string id, Reply<Share> reply);
+  /// Keeps tables that may come into force as that revision, until those of another one are put in force.
+  void stage_tables(std::string id, std::uint64_t revision, SharedTables tables, Reply<void> reply);
+  /// In force or staged; 0: those in force. 404: neither. 409: none are in force.
+  void get_tables(std::string id, std::uint64_t revision, Reply<SharedTables> reply);
 
   // For the attempt that dispatch() began.
   void read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask, Reply<void> reply);
@@ -183,15 +172,13 @@ class Engine {
   // engine_datasets.cpp
   void recover_images();
   Outcome<Datasets::Dataset*> find_dataset(const std::string& id);
-  Outcome<DatasetStatus> create_dataset_now(const NewDataset& dataset);
-  Outcome<DatasetStatus> finalize_now(const std::string& id);
-  Outcome<DatasetStatus> set_tables_now(const std::string& id, std::vector<compute::KindTables> tables);
-  Outcome<DatasetStatus> apply_now(const std::string& id);
+  Outcome<DatasetStatus> put_dataset_now(DatasetRecord record, const SharedTables& tables);
+  Outcome<void> make_room_for_dataset() const;
+  void take_back(const Datasets::Dataset& dataset);
   Outcome<void> remove_dataset_now(const std::string& id);
-  Outcome<DatasetStatus> put_in_force(Datasets::Dataset& dataset, std::vector<compute::KindTables> tables,
-                                      LutOrigin origin);
-  static DatasetStatus status_of(const Datasets::Dataset& dataset);
-  std::optional<api::Problem> under_way(const Datasets::Dataset& dataset) const;
+  Outcome<Share> share_now(const std::string& id);
+  Outcome<SharedTables> tables_of(const std::string& id, std::uint64_t revision);
+  DatasetStatus status_of(const Datasets::Dataset& dataset) const;
   bool needs_tables(const JobRecord& record);
   void queue_for_tables(const std::string& id);
   std::deque<std::string>& queue_of(const JobRecord& record) { return record.counted ? table_queue_ : queue_; }
@@ -199,7 +186,6 @@ class Engine {
   void take_in(JobRecord& next, const Finished& outcome);
   void take_out(const JobRecord& next, const Finished& outcome);
   bool sweep_removed();
-  void expire_datasets(std::int64_t oldest_ms);
 
   void add(JobRecord record);
   void replace(JobRecord& record, JobRecord next);

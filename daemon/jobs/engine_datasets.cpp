@@ -17,12 +17,6 @@ api::Problem no_such_dataset(const std::string& id) {
   return problem(404, "not-found", is_ulid(id) ? "there is no dataset " + id : "this is not the id of a dataset");
 }
 
-compute::Rule rule_of(const DatasetRecord& record) {
-  const auto rule = record.options.find("rule");
-  return rule == record.options.end() ? compute::Rule::opencv
-                                      : compute::rule_from_name(rule->second).value_or(compute::Rule::opencv);
-}
-
 }  // namespace
 
 /// What each image contributes is read again, so that the sums are those of what is there.
@@ -63,8 +57,12 @@ Outcome<Datasets::Dataset*> Engine::find_dataset(const std::string& id) {
   return std::unexpected(no_such_dataset(id));
 }
 
-DatasetStatus Engine::status_of(const Datasets::Dataset& dataset) {
-  return {dataset.record, dataset.stale, dataset.images};
+DatasetStatus Engine::status_of(const Datasets::Dataset& dataset) const {
+  const auto& in_state = dataset.images.in_state;
+  const bool busy = in_state[index_of(JobState::queued)] + in_state[index_of(JobState::running)] > 0;
+  std::int64_t active_ms = busy ? interfaces_.now_ms() : dataset.record.changed_ms;
+  if (!dataset.ids.empty()) active_ms = std::max(active_ms, jobs_.at(*dataset.ids.rbegin()).created_ms);
+  return {dataset.record, dataset.stale, dataset.images, active_ms};
 }
 
 /// Counted, with no result of the tables in force, and not on its way to one.
@@ -116,30 +114,6 @@ void Engine::take_out(const JobRecord& next, const Finished& outcome) {
     static_cast<void>(datasets_.subtract(*dataset, outcome.tally));
 }
 
-void Engine::create_dataset(NewDataset dataset, Reply<DatasetStatus> reply) {
-  call(std::move(reply),
-       [this, dataset = std::move(dataset)](Reply<DatasetStatus>& answer) { answer(create_dataset_now(dataset)); });
-}
-
-Outcome<DatasetStatus> Engine::create_dataset_now(const NewDataset& dataset) {
-  if (datasets_.all().size() >= k_datasets_max)
-    return std::unexpected(problem(507, "spool-full", "the spool keeps as many datasets as it may",
-                                   datasets_.all().size(), k_datasets_max));
-  if (!dataset.reference.empty()) {
-    if (const auto reference = find_dataset(dataset.reference); !reference) return std::unexpected(reference.error());
-  }
-  DatasetRecord record;
-  record.created_ms = record.changed_ms = interfaces_.now_ms();
-  record.id = ulids_.next(record.created_ms);
-  record.name = dataset.name;
-  record.options = dataset.options;
-  record.reference = dataset.reference;
-  const std::string id = record.id;
-  if (auto made = datasets_.create(std::move(record)); !made)
-    return std::unexpected(disk_problem(made.error(), "storing the dataset"));
-  return status_of(*datasets_.find(id));
-}
-
 void Engine::get_dataset(std::string id, Reply<DatasetStatus> reply) {
   call(std::move(reply), [this, id = std::move(id)](Reply<DatasetStatus>& answer) {
     const auto found = find_dataset(id);
@@ -178,93 +152,103 @@ void Engine::list_images(std::string id, std::size_t limit, std::string after, s
   });
 }
 
-/// What keeps the tables from being changed now: images that are to be made by those in force.
-std::optional<api::Problem> Engine::under_way(const Datasets::Dataset& dataset) const {
-  const Datasets::Images& images = dataset.images;
-  if (!dataset.applies() || images.made == images.counted) return std::nullopt;
-  return problem(409, "not-finished", "images are still being made by the tables in force",
-                 images.counted - images.made);
+void Engine::put_dataset(DatasetRecord record, SharedTables tables, Reply<DatasetStatus> reply) {
+  call(std::move(reply), [this, record = std::move(record), tables = std::move(tables)](
+                             Reply<DatasetStatus>& answer) mutable { answer(put_dataset_now(std::move(record), tables)); });
 }
 
-void Engine::finalize_dataset(std::string id, Reply<DatasetStatus> reply) {
-  call(std::move(reply), [this, id = std::move(id)](Reply<DatasetStatus>& answer) { answer(finalize_now(id)); });
+Outcome<void> Engine::make_room_for_dataset() const {
+  if (datasets_.all().size() < k_datasets_max) return {};
+  return std::unexpected(problem(507, "spool-full", "the spool keeps as many datasets as it may",
+                                 datasets_.all().size(), k_datasets_max));
 }
 
-Outcome<DatasetStatus> Engine::finalize_now(const std::string& id) {
-  const auto found = find_dataset(id);
-  if (!found) return std::unexpected(found.error());
-  Datasets::Dataset& dataset = **found;
-  const Datasets::Images& images = dataset.images;
-  if (auto busy = under_way(dataset)) return std::unexpected(std::move(*busy));
-  if (images.waiting > 0)
-    return std::unexpected(problem(409, "not-finished", "images are not counted yet", images.waiting));
-  if (images.counted == 0) return std::unexpected(problem(409, "empty-dataset", "no image is counted in it"));
-  const Datasets::Dataset* reference = nullptr;
-  if (!dataset.record.reference.empty()) {
-    const auto other = find_dataset(dataset.record.reference);
-    if (!other) return std::unexpected(other.error());
-    reference = *other;
+Outcome<DatasetStatus> Engine::put_dataset_now(DatasetRecord record, const SharedTables& tables) {
+  const std::string id = record.id;
+  if (datasets_.find_any(id) == nullptr) {
+    if (auto room = make_room_for_dataset(); !room) return std::unexpected(std::move(room.error()));
+    DatasetRecord made = record;
+    made.lut.reset();
+    made.applied_revision = 0;
+    if (auto stored = datasets_.create(std::move(made)); !stored)
+      return std::unexpected(disk_problem(stored.error(), "storing the dataset"));
   }
-  auto tables = datasets_.make_tables(dataset, rule_of(dataset.record), reference);
-  if (!tables) return std::unexpected(api::problem_of({std::move(tables.error()), false}));
-  return put_in_force(dataset, std::move(*tables), reference ? LutOrigin::matched : LutOrigin::counted);
+  auto* const dataset = datasets_.find(id);
+  if (dataset == nullptr) return std::unexpected(no_such_dataset(id));
+  const auto& now = dataset->record.lut;
+  const bool other = record.lut && (!now || record.lut->revision != now->revision || record.lut->digest != now->digest);
+  if (other && !tables)
+    return std::unexpected(problem(409, "not-finalized", "the tables of the dataset are not known here"));
+  if (record == dataset->record) return status_of(*dataset);
+  if (other) take_back(*dataset);
+  auto stored = other ? datasets_.put_tables(*dataset, std::move(record), tables)
+                      : datasets_.change(*dataset, std::move(record));
+  if (!stored) return std::unexpected(disk_problem(stored.error(), "storing the dataset"));
+  datasets_.count_made(*dataset, jobs_);
+  // On the disk it is one record: a restart finds the same images without a result.
+  for (const std::string& image : dataset->ids)
+    if (needs_tables(jobs_.at(image))) queue_for_tables(image);
+  return status_of(*dataset);
 }
 
-void Engine::set_tables(std::string id, std::vector<compute::KindTables> tables, Reply<DatasetStatus> reply) {
-  call(std::move(reply), [this, id = std::move(id), tables = std::move(tables)](Reply<DatasetStatus>& answer) mutable {
-    answer(set_tables_now(id, std::move(tables)));
+/// What waits for tables that are no longer in force waits for others.
+void Engine::take_back(const Datasets::Dataset& dataset) {
+  std::erase_if(table_queue_, [&](const std::string& id) {
+    JobRecord& record = jobs_.at(id);
+    if (record.dataset != dataset.record.id) return false;
+    begun_on_disk_.erase(id);
+    replace(record, JobState::counted);
+    return true;
   });
 }
 
-Outcome<DatasetStatus> Engine::set_tables_now(const std::string& id, std::vector<compute::KindTables> tables) {
+void Engine::share(std::string id, Reply<Share> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<Share>& answer) { answer(share_now(id)); });
+}
+
+Outcome<Share> Engine::share_now(const std::string& id) {
   const auto found = find_dataset(id);
   if (!found) return std::unexpected(found.error());
-  if (auto busy = under_way(**found)) return std::unexpected(std::move(*busy));
-  return put_in_force(**found, std::move(tables), LutOrigin::uploaded);
+  const Datasets::Dataset& dataset = **found;
+  Share share;
+  share.tally = dataset.sum.to_bytes();
+  share.tally_sha256 = Datasets::tally_sha256(dataset);
+  for (const std::string& image : dataset.ids)
+    if (jobs_.at(image).counted) share.images.push_back(image);
+  share.waiting = dataset.images.waiting;
+  share.unmade = dataset.applies() ? dataset.images.counted - dataset.images.made : 0;
+  share.applied_revision = dataset.record.applied_revision;
+  share.active_ms = status_of(dataset).active_ms;
+  return share;
 }
 
-Outcome<DatasetStatus> Engine::put_in_force(Datasets::Dataset& dataset, std::vector<compute::KindTables> tables,
-                                            LutOrigin origin) {
-  if (auto stored = datasets_.set_tables(dataset, std::move(tables), origin, interfaces_.now_ms()); !stored)
-    return std::unexpected(disk_problem(stored.error(), "storing the tables"));
-  datasets_.count_made(dataset, jobs_);
-  return status_of(dataset);
-}
-
-void Engine::get_tables(std::string id, Reply<SharedTables> reply) {
-  call(std::move(reply), [this, id = std::move(id)](Reply<SharedTables>& answer) {
+void Engine::stage_tables(std::string id, std::uint64_t revision, SharedTables tables, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id), revision, tables = std::move(tables)](Reply<void>& answer) {
     const auto found = find_dataset(id);
     if (!found) return answer(std::unexpected(found.error()));
-    if (!(*found)->record.lut)
-      return answer(std::unexpected(problem(409, "not-finalized", "the dataset has no tables yet")));
-    auto tables = datasets_.tables(**found);
-    if (!tables) return answer(std::unexpected(disk_problem(tables.error(), "reading the tables")));
-    answer(std::move(*tables));
+    if (const auto& lut = (*found)->record.lut; lut && lut->revision >= revision)
+      return answer(std::unexpected(problem(409, "conflict", "tables of that revision are in force", revision)));
+    if (auto stored = datasets_.stage(**found, revision, *tables); !stored)
+      return answer(std::unexpected(disk_problem(stored.error(), "storing the tables")));
+    answer({});
   });
 }
 
-void Engine::apply_dataset(std::string id, Reply<DatasetStatus> reply) {
-  call(std::move(reply), [this, id = std::move(id)](Reply<DatasetStatus>& answer) { answer(apply_now(id)); });
+void Engine::get_tables(std::string id, std::uint64_t revision, Reply<SharedTables> reply) {
+  call(std::move(reply),
+       [this, id = std::move(id), revision](Reply<SharedTables>& answer) { answer(tables_of(id, revision)); });
 }
 
-Outcome<DatasetStatus> Engine::apply_now(const std::string& id) {
+Outcome<SharedTables> Engine::tables_of(const std::string& id, std::uint64_t revision) {
   const auto found = find_dataset(id);
   if (!found) return std::unexpected(found.error());
-  Datasets::Dataset& dataset = **found;
-  if (!dataset.record.lut)
-    return std::unexpected(problem(409, "not-finalized", "the dataset has no tables yet: finalize it first"));
-  if (!dataset.applies()) {
-    DatasetRecord next = dataset.record;
-    next.applied_revision = next.lut->revision;
-    next.changed_ms = interfaces_.now_ms();
-    if (auto stored = datasets_.change(dataset, std::move(next)); !stored)
-      return std::unexpected(disk_problem(stored.error(), "storing that the tables are applied"));
-    datasets_.count_made(dataset, jobs_);
-  }
-  // On the disk it is one record: a restart finds the same images without a result.
-  for (const std::string& image : dataset.ids)
-    if (needs_tables(jobs_.at(image))) queue_for_tables(image);
-  return status_of(dataset);
+  const auto& lut = (*found)->record.lut;
+  if (revision == 0 && !lut) return std::unexpected(problem(409, "not-finalized", "the dataset has no tables yet"));
+  auto tables = lut && (revision == 0 || lut->revision == revision) ? datasets_.tables(**found) : datasets_.staged(**found, revision);
+  if (tables) return std::move(*tables);
+  if (is_unknown(tables.error()))
+    return std::unexpected(problem(404, "not-found", "there are no tables of that revision here", revision));
+  return std::unexpected(disk_problem(tables.error(), "reading the tables"));
 }
 
 void Engine::remove_dataset(std::string id, Reply<void> reply) {
@@ -297,22 +281,6 @@ bool Engine::sweep_removed() {
     return true;
   }
   return false;
-}
-
-/// A dataset ends as one: as long after its last change, or its last image, as a job after its end.
-void Engine::expire_datasets(std::int64_t oldest_ms) {
-  std::vector<std::string> expired;
-  for (const auto& [id, dataset] : datasets_.all()) {
-    if (dataset.record.removed || dataset.record.changed_ms > oldest_ms) continue;
-    const auto& in_state = dataset.images.in_state;
-    if (in_state[index_of(JobState::queued)] + in_state[index_of(JobState::running)] > 0) continue;
-    const bool fresh = !dataset.ids.empty() && jobs_.at(*dataset.ids.rbegin()).created_ms > oldest_ms;
-    if (!fresh) expired.push_back(id);
-  }
-  for (const std::string& id : expired) {
-    if (!remove_dataset_now(id)) return;
-    ++counts_.expired;
-  }
 }
 
 }  // namespace histod::daemon::jobs

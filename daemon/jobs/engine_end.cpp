@@ -89,7 +89,6 @@ void Engine::expire() {
     if (record.created_ms > oldest_ms) break;  // ids are by age, and nothing ends before it began
     if (is_final(record.state) && record.finished_ms <= oldest_ms && record.dataset.empty()) expired.push_back(id);
   }
-  expire_datasets(oldest_ms);
   for (const std::string& id : expired) {
     if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error())) {
       static_cast<void>(disk_problem(removed.error(), "removing an expired job"));

@@ -221,6 +221,15 @@ DiskResult<void> Spool::store_tables(const std::string& id, std::uint64_t revisi
   return {};
 }
 
+DiskResult<std::size_t> Spool::count_tables(const std::string& id, std::uint64_t revision) {
+  if (const auto ok = datasets_.known(id); !ok) return fail(ok.error());
+  for (std::size_t kinds = 0;; ++kinds) {
+    const auto size = datasets_.file_bytes(id, tables_name(revision, kinds));
+    if (!size && is_missing(size.error())) return kinds;
+    if (!size) return fail(size.error());
+  }
+}
+
 DiskResult<std::vector<std::string>> Spool::read_tables(const std::string& id, std::uint64_t revision,
                                                         std::size_t kinds) {
   if (const auto ok = datasets_.known(id); !ok) return fail(ok.error());

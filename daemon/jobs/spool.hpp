@@ -62,6 +62,8 @@ class Spool {
   DiskResult<void> update_dataset(const DatasetRecord& record);
   /// Before the record that names their revision; texts of one kind each.
   DiskResult<void> store_tables(const std::string& id, std::uint64_t revision, std::span<const std::string> texts);
+  /// How many kinds of that revision there are.
+  DiskResult<std::size_t> count_tables(const std::string& id, std::uint64_t revision);
   DiskResult<std::vector<std::string>> read_tables(const std::string& id, std::uint64_t revision, std::size_t kinds);
   DiskResult<void> remove_tables(const std::string& id, std::uint64_t revision, std::size_t kinds);
   DiskResult<void> remove_dataset(const std::string& id);

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/jobs/finalize.hpp"
 #include "daemon/tables_json.hpp"
 #include "tests/daemon/engine_rig.hpp"
 
@@ -79,10 +80,21 @@ class DatasetsTest : public testing::Test {
   }
   /// The next attempt, which nobody ends before the crash.
   void begin_next() { begun_.push_back(rig_->attempts.next().id); }
+  /// What a coordinator does of it.
   std::string create(std::map<std::string, std::string> options = {{"rule", "exact"}}, std::string reference = {}) {
-    return rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"mosaic", std::move(options), reference})
+    const std::int64_t now = rig_->now_ms;
+    return put({ulids_.next(now), "mosaic", now, now, std::move(options), std::move(reference), {}, 0, false})
         .value()
         .record.id;
+  }
+  Outcome<DatasetStatus> put(DatasetRecord record, SharedTables tables = nullptr) {
+    return rig_->ask<DatasetStatus>(&Engine::put_dataset, std::move(record), std::move(tables));
+  }
+  Share share(const std::string& id) { return rig_->ask<Share>(&Engine::share, id).value(); }
+  Outcome<DatasetStatus> put_in_force(DatasetRecord record, NewTables made, const std::string& tally_sha256) {
+    record.lut = std::move(made.lut);
+    record.lut->tally_sha256 = tally_sha256;
+    return put(std::move(record), std::make_shared<const std::vector<compute::KindTables>>(std::move(made.tables)));
   }
   Outcome<Submitted> submit(const std::string& dataset, std::string_view content) {
     return rig_->submit({{}, bytes_of(content), {}, "a.png", "", dataset});
@@ -109,17 +121,33 @@ class DatasetsTest : public testing::Test {
   }
   Outcome<DatasetStatus> status(const std::string& id) { return rig_->ask<DatasetStatus>(&Engine::get_dataset, id); }
   Outcome<DatasetStatus> finalize(const std::string& id) {
-    return rig_->ask<DatasetStatus>(&Engine::finalize_dataset, id);
+    DatasetRecord record = status(id)->record;
+    const Share own = share(id);
+    if (auto busy = not_ready(std::span(&own, 1), record.applied_revision)) return std::unexpected(std::move(*busy));
+    std::optional<compute::Tally> reference;
+    if (!record.reference.empty()) {
+      const Share other = share(record.reference);
+      reference = sum_of(std::span(&other, 1)).value();
+    }
+    auto made =
+        make_tables(record, sum_of(std::span(&own, 1)).value(), reference ? &*reference : nullptr, rig_->now_ms);
+    if (!made) return std::unexpected(std::move(made.error()));
+    return put_in_force(std::move(record), std::move(*made), own.tally_sha256);
   }
-  Outcome<DatasetStatus> apply(const std::string& id) { return rig_->ask<DatasetStatus>(&Engine::apply_dataset, id); }
+  Outcome<DatasetStatus> apply(const std::string& id) {
+    DatasetRecord record = status(id)->record;
+    record.applied_revision = record.lut->revision;
+    return put(std::move(record));
+  }
   compute::Lut table(const std::string& id) {
-    return rig_->ask<SharedTables>(&Engine::get_tables, id).value()->front().tables.front();
+    return rig_->ask<SharedTables>(&Engine::get_tables, id, 0).value()->front().tables.front();
   }
   JobState state(const std::string& image) { return rig_->get(image).value().state; }
 
   test::TemporaryFolder folder_;
   std::optional<EngineRig> rig_;
   int crashes_ = 0;
+  UlidSource ulids_;
   std::vector<std::string> begun_;
 };
 
@@ -127,7 +155,7 @@ TEST_F(DatasetsTest, OneTableIsMadeOfAllImagesAndAppliedToEach) {
   const std::string id = create();
   const std::string dark = add(id, k_dark), light = add(id, k_light);
   EXPECT_EQ(state(dark), JobState::counted);
-  EXPECT_EQ(apply(id).error().code, "not-finalized");
+  EXPECT_EQ(rig_->ask<SharedTables>(&Engine::get_tables, id, 0).error().code, "not-finalized");
   const auto finalized = finalize(id);
   ASSERT_TRUE(finalized);
   const DatasetLut& lut = *finalized->record.lut;
@@ -217,7 +245,7 @@ TEST_F(DatasetsTest, TablesMayComeFromElsewhere) {
   for (std::size_t i = 0; i < 256; ++i) inverse[i] = static_cast<std::uint16_t>(255 - i);
   std::vector<compute::KindTables> tables{{{}, {inverse}}};
   const std::string digest = lut_digest(tables);
-  const auto set = rig_->ask<DatasetStatus>(&Engine::set_tables, id, std::move(tables));
+  const auto set = put_in_force(status(id)->record, take_tables(status(id)->record, std::move(tables), 1), "");
   ASSERT_TRUE(set);
   EXPECT_EQ(set->record.lut->origin, LutOrigin::uploaded);
   EXPECT_EQ(set->record.lut->digest, digest);
@@ -233,9 +261,6 @@ TEST_F(DatasetsTest, ADatasetIsMatchedToAnother) {
   const compute::Lut lut = table(id);
   EXPECT_THAT((std::vector<std::uint16_t>{lut[10], lut[20], lut[30], lut[40]}), ElementsAre(5, 6, 7, 200));
   EXPECT_EQ(status(id)->record.lut->origin, LutOrigin::matched);
-  const auto missing =
-      rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"", {}, "01ARZ3NDEKTSV4RRFFQ69G5FAV"});
-  EXPECT_EQ(missing.error().status, 404u);
 }
 
 TEST_F(DatasetsTest, ACrashAtAnyPointChangesNothing) {
@@ -345,19 +370,80 @@ TEST_F(DatasetsTest, ADatasetGoesWithAllItsImages) {
   EXPECT_THAT(rig_->list(100), ElementsAre(stays));
 }
 
-TEST_F(DatasetsTest, ADatasetEndsAsOne) {
+TEST_F(DatasetsTest, ADatasetSaysWhenItWasLastInUse) {
   const std::string id = create();
+  const std::int64_t made = rig_->now_ms;
+  EXPECT_EQ(status(id)->active_ms, made);
+  rig_->now_ms += 500;
   const std::string image = add(id, k_dark);
-  const auto ttl = Engine::Options().result_ttl.count();
-  rig_->now_ms += ttl / 2;
-  const std::string late = add(id, k_light);
-  rig_->now_ms += ttl / 2 + 1;
+  EXPECT_EQ(status(id)->active_ms, made + 500);
+  rig_->now_ms += Engine::Options().result_ttl.count() * 2;
   rig_->settle();
-  EXPECT_TRUE(rig_->get(image)) << "its dataset is still in use";
-  rig_->now_ms += ttl / 2 + 1;
-  for (int i = 0; i < 1'000 && rig_->has("datasets/" + id); ++i) rig_->settle();
-  EXPECT_EQ(status(id).error().status, 404u);
-  EXPECT_THAT(rig_->list(10), testing::IsEmpty());
+  EXPECT_TRUE(rig_->get(image)) << "a dataset's images end with it";
+  ASSERT_TRUE(submit(id, "more"));
+  EXPECT_EQ(status(id)->active_ms, rig_->now_ms.load()) << "something waits";
+}
+
+TEST_F(DatasetsTest, TablesAreStagedBesideThoseInForce) {
+  const std::string id = create();
+  add(id, k_dark);
+  ASSERT_TRUE(finalize(id));
+  compute::Lut inverse(256);
+  for (std::size_t i = 0; i < 256; ++i) inverse[i] = static_cast<std::uint16_t>(255 - i);
+  const auto tables = std::make_shared<const std::vector<compute::KindTables>>(1, compute::KindTables{{}, {inverse}});
+  const auto stage = [&](std::uint64_t revision) {
+    return rig_->ask<void>(&Engine::stage_tables, id, revision, tables);
+  };
+  EXPECT_EQ(stage(1).error().code, "conflict");
+  ASSERT_TRUE(stage(2));
+  ASSERT_TRUE(stage(2));
+  crash();
+  EXPECT_EQ(table(id), exact_table(k_dark));
+  const auto get = [&](std::uint64_t revision) { return rig_->ask<SharedTables>(&Engine::get_tables, id, revision); };
+  EXPECT_EQ(get(2).value()->front().tables.front(), inverse);
+  EXPECT_EQ(get(3).error().status, 404u);
+  const DatasetRecord record = status(id)->record;
+  ASSERT_TRUE(put_in_force(record, take_tables(record, *get(2).value(), 1), ""));
+  EXPECT_EQ(table(id), inverse);
+}
+
+TEST_F(DatasetsTest, WhatWaitsForTablesOfBeforeWaitsForTheNext) {
+  const std::string id = create();
+  add(id, k_dark);
+  add(id, k_light);
+  add(id, k_more);
+  ASSERT_TRUE(finalize(id));
+  const DatasetRecord record = status(id)->record;
+  rig_->attempts.accept(false);
+  ASSERT_TRUE(apply(id));
+  // Another node put other tables in force, before it knew that these are applied.
+  ASSERT_TRUE(put_in_force(record, take_tables(record, *rig_->ask<SharedTables>(&Engine::get_tables, id, 0).value(), 1), ""));
+  EXPECT_EQ(status(id)->images.in_state[index_of(JobState::counted)], 3u);
+  rig_->attempts.accept(true);
+  rig_->settle();
+  EXPECT_EQ(rig_->attempts.waiting(), 0u);
+  ASSERT_TRUE(apply(id));
+  for (int i = 0; i < 3; ++i) make_next();
+  EXPECT_EQ(status(id)->images.made, 3u);
+}
+
+TEST_F(DatasetsTest, TheSumOfSharesIsThatOfAllTheirImages) {
+  const std::string one = create(), two = create();
+  add(one, k_dark);
+  add(two, k_light);
+  const std::string last = add(two, k_more);
+  ASSERT_TRUE(submit(two, "waits"));
+  std::array shares{share(one), share(two), Share()};
+  EXPECT_EQ(shares[1].images.size(), 2u);
+  EXPECT_EQ(shares[1].images.back(), last);
+  EXPECT_EQ(shares[1].waiting, 1u);
+  EXPECT_EQ(not_ready(shares, 0)->value, api::amount(1));
+  const auto made = make_tables(status(one)->record, sum_of(shares).value(), nullptr, 1);
+  EXPECT_EQ(made->tables.front().tables.front(), exact_table(joined({k_dark, k_light, k_more})));
+  EXPECT_EQ(made->lut.images, 3u);
+  EXPECT_EQ(not_ready(std::span(shares).first(1), 7)->value, api::amount(1)) << "it does not know yet that it has to make one";
+  shares[0].tally.pop_back();
+  EXPECT_FALSE(sum_of(shares));
 }
 
 TEST_F(DatasetsTest, ImagesAreListedPageByPage) {
@@ -387,7 +473,7 @@ TEST_F(DatasetsTest, AFullDiskRefusesAndLosesNothing) {
                : std::error_code();
   });
   EXPECT_EQ(finalize(id).error().status, 507u);
-  EXPECT_EQ(rig_->ask<DatasetStatus>(&Engine::create_dataset, NewDataset{}).error().status, 507u);
+  EXPECT_EQ(put({ulids_.next(1), "", 1, 1, {}, "", {}, 0, false}).error().status, 507u);
   EXPECT_FALSE(status(id)->record.lut);
   rig_->disk->set(nullptr);
   EXPECT_TRUE(finalize(id));

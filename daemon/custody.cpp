@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/custody.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace histod::daemon {
+
+using control::Standing;
+using jobs::Outcome;
+
+namespace {
+
+constexpr std::chrono::seconds k_sweep{60};
+constexpr std::chrono::seconds k_copies{5};
+constexpr std::size_t k_ids_at_once = 10'000;
+constexpr std::size_t k_copies_at_once = 16;
+
+}  // namespace
+
+Custody::Custody(control::Session& session, const control::Paths& paths, const control::Membership& membership,
+                 const control::Election& election, jobs::Engine& engine, PeerLink& link, Log& log, Settings settings)
+    : session_(session),
+      membership_(membership),
+      election_(election),
+      engine_(engine),
+      link_(link),
+      log_(log),
+      settings_(std::move(settings)),
+      roster_(session, paths, control::RecordFormat(), settings_.identity, membership.self().name) {}
+
+void Custody::start() {
+  roster_.start([this] { roster_changed_ = true; });
+}
+
+const control::Member* Custody::member(const std::string& identity) const {
+  for (const auto& [name, member] : membership_.members())
+    if (member.identity == identity) return &member;
+  return nullptr;
+}
+
+Custody::Node Custody::find(const std::string& identity) const {
+  const auto standing = roster_.all().find(identity);
+  const bool retired = standing != roster_.all().end() && standing->second.retired;
+  if (const control::Member* const found = member(identity))
+    return {found->name, retired ? Whereabouts::returning : Whereabouts::member};
+  return {standing == roster_.all().end() ? identity : standing->second.name,
+          retired ? Whereabouts::retired : Whereabouts::away};
+}
+
+std::vector<std::string> Custody::others() const {
+  std::vector<std::string> names;
+  for (const auto& [name, member] : membership_.members())
+    if (name != membership_.self().name) names.push_back(name);
+  return names;
+}
+
+void Custody::tick() {
+  if (!roster_.complete()) return absent_since_.clear();
+  retire_absent();
+  if (find(settings_.identity).where == Whereabouts::returning && !std::exchange(returning_, true)) come_back();
+  const auto now = session_.executor().now();
+  if (std::exchange(roster_changed_, false) || now - swept_at_ >= k_sweep) {
+    swept_at_ = now;
+    look_after_copies();
+  }
+  if (settings_.copies && !copying_ && now - copied_at_ >= k_copies && membership_.members().size() > 1) {
+    copied_at_ = now;
+    make_copies();
+  }
+}
+
+/// A new leader begins to wait from the beginning: his predecessor may have seen who has come since.
+void Custody::retire_absent() {
+  const auto leadership = election_.leadership();
+  if (!leadership) return absent_since_.clear();
+  const auto now = session_.executor().now();
+  for (const auto& [identity, standing] : roster_.all()) {
+    if (standing.retired || member(identity) != nullptr) {
+      absent_since_.erase(identity);
+      continue;
+    }
+    const auto since = absent_since_.try_emplace(identity, now).first->second;
+    if (now - since < settings_.takeover_after) continue;
+    absent_since_.erase(identity);
+    log_.warn("a node is given up, others take over its jobs", {{"node", standing.name}, {"identity", identity}});
+    // What fails here is tried again after the same time.
+    roster_.retire(identity, *leadership, [](const control::Result<void>&) {});
+  }
+}
+
+void Custody::look_after_copies() {
+  using ByOwner = std::map<std::string, std::vector<std::string>>;
+  engine_.copies(here<ByOwner>([this](Outcome<ByOwner> copies) {
+    if (!copies || !roster_.complete()) return;
+    for (auto& [owner, ids] : *copies) {
+      const Node node = find(owner);
+      if (node.where == Whereabouts::member) ask_owner(node.name, std::move(ids));
+      if (node.where != Whereabouts::retired) continue;
+      engine_.adopt(owner, here<std::uint64_t>([this, name = node.name](Outcome<std::uint64_t> adopted) {
+                      if (adopted && *adopted > 0)
+                        log_.warn("jobs of a node that is given up are taken over", {{"node", name}, {"jobs", *adopted}});
+                    }));
+    }
+  }));
+}
+
+/// What the owner does not know any more has been removed there, or has never been accepted.
+void Custody::ask_owner(const std::string& name, std::vector<std::string> ids) {
+  for (std::size_t first = 0; first < ids.size(); first += k_ids_at_once) {
+    const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
+    std::vector<std::string> some(begin, begin + static_cast<std::ptrdiff_t>(std::min(k_ids_at_once, ids.size() - first)));
+    link_.owned(name, some, lifetime_.guard([this, some](Outcome<std::vector<std::string>> owned) {
+      if (!owned) return;
+      std::ranges::sort(*owned);
+      std::vector<std::string> unneeded;
+      for (const std::string& id : some)
+        if (!std::ranges::binary_search(*owned, id)) unneeded.push_back(id);
+      if (!unneeded.empty()) engine_.release(std::move(unneeded), [](const Outcome<void>&) {});
+    }));
+  }
+}
+
+void Custody::make_copies() {
+  std::set<std::string> holders;
+  for (const auto& [name, member] : membership_.members())
+    if (member.identity != settings_.identity) holders.insert(member.identity);
+  copying_ = true;
+  engine_.uncopied(std::move(holders), k_copies_at_once,
+                   here<std::vector<jobs::JobRecord>>([this](Outcome<std::vector<jobs::JobRecord>> jobs) {
+                     copying_ = false;
+                     if (jobs) copy_next(std::move(*jobs));
+                   }));
+}
+
+void Custody::copy_next(std::vector<jobs::JobRecord> left) {
+  copying_ = !left.empty();
+  if (left.empty()) return;
+  jobs::JobRecord next = std::move(left.back());
+  left.pop_back();
+  link_.copy(std::move(next), lifetime_.guard([this, left = std::move(left)](const Outcome<void>& copied) mutable {
+    // Where nobody takes one, nobody takes the others now.
+    copying_ = false;
+    if (copied) copy_next(std::move(left));
+  }));
+}
+
+struct Custody::Return {
+  std::vector<std::string> ids;    ///< of this node's jobs
+  std::vector<std::string> nodes;  ///< still to be asked
+  std::vector<std::string> elsewhere;
+};
+
+void Custody::come_back() {
+  log_.warn("this node had been given up: it asks what others have taken over");
+  engine_.own_ids(here<std::vector<std::string>>([this](Outcome<std::vector<std::string>> ids) {
+    if (!ids) {
+      returning_ = false;
+      return;
+    }
+    ask_next(std::make_shared<Return>(std::move(*ids), others(), std::vector<std::string>()));
+  }));
+}
+
+void Custody::ask_next(const std::shared_ptr<Return>& home) {
+  if (home->nodes.empty() || home->ids.empty()) return let_go(home);
+  const std::string name = home->nodes.back();
+  home->nodes.pop_back();
+  link_.owned(name, home->ids, lifetime_.guard([this, home](Outcome<std::vector<std::string>> owned) {
+    if (!owned) {
+      returning_ = false;  // with the next tick again
+      return;
+    }
+    home->elsewhere.insert(home->elsewhere.end(), owned->begin(), owned->end());
+    ask_next(home);
+  }));
+}
+
+void Custody::let_go(const std::shared_ptr<Return>& home) {
+  const std::size_t count = home->elsewhere.size();
+  engine_.disown(std::move(home->elsewhere), here<void>([this, count](const Outcome<void>& gone) {
+                   if (!gone) {
+                     returning_ = false;
+                     return;
+                   }
+                   roster_.reinstate(lifetime_.guard([this, count](const control::Result<void>& done) {
+                     returning_ = false;
+                     if (done) log_.info("this node is back in the fleet", {{"jobs_let_go", count}});
+                   }));
+                 }));
+}
+
+}  // namespace histod::daemon
