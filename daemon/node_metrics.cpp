@@ -121,6 +121,12 @@ void declare_jobs(Services& s) {
             std::function<double()>(count(&Counts::replayed)));
   m.counter("histod_jobs_expired_total", "Jobs removed at the end of their time.",
             std::function<double()>(count(&Counts::expired)));
+  m.gauge("histod_job_copies", "Copies of other nodes' jobs that are kept here.",
+          std::function<double()>(count(&Counts::copies)));
+  m.counter("histod_jobs_adopted_total", "Jobs of a lost node that were taken over.",
+            std::function<double()>(count(&Counts::adopted)));
+  m.counter("histod_jobs_disowned_total", "Jobs that another node had taken over, dropped here.",
+            std::function<double()>(count(&Counts::disowned)));
   m.counter("histod_spool_errors_total", "Failures of the spool's disk.",
             std::function<double()>(count(&Counts::disk_errors)));
   m.gauge("histod_spool_bytes", "Bytes in the spool.",

@@ -52,7 +52,7 @@ Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interf
       datasets_(spool, options.sums_bytes_max) {}
 
 Engine::~Engine() {
-  if (!thread_.joinable()) return;
+  if (!open_) return;
   drain();
   stop();
 }
@@ -61,17 +61,23 @@ void Engine::resume() {
   mailbox_.complete([this] { paused_ = false; });
 }
 
-DiskResult<void> Engine::start() {
+DiskResult<void> Engine::open() {
   auto scan = spool_.open();
   if (!scan) return std::unexpected(scan.error());
   recover(std::move(*scan));
   publish_counts();
+  open_ = true;
+  return {};
+}
+
+DiskResult<void> Engine::start() {
+  if (auto opened = open(); !opened) return opened;
   thread_ = std::thread([this] { main(); });
   return {};
 }
 
 void Engine::drain() {
-  if (!thread_.joinable()) return;
+  if (!open_) return;
   mailbox_.complete([this] {
     draining_ = true;
     // Whoever waits learns how things stand.
@@ -80,9 +86,13 @@ void Engine::drain() {
 }
 
 void Engine::stop() {
-  if (!thread_.joinable()) return;
+  if (!std::exchange(open_, false)) return;
   mailbox_.complete([this] { stopping_ = true; });
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+  } else {
+    leave();
+  }
   // Who was too late for the thread is answered here; who comes later still, at once.
   mailbox_.close();
   mailbox_.drain();
@@ -90,17 +100,25 @@ void Engine::stop() {
 
 void Engine::main() {
   bool tidying = true;
-  while (true) {
+  while (!(stopping_ && running_.empty())) {
     pollfd waiting{mailbox_.fd(), POLLIN, 0};
     ::poll(&waiting, 1, tidying ? 0 : retry_at_ms_ > 0 ? static_cast<int>(k_retry_ms) : static_cast<int>(k_tick_ms));
-    mailbox_.drain();
-    sweep_waiters();
-    expire();
-    tidying = sweep_removed();
-    dispatch_some();
-    publish_counts();
-    if (stopping_ && running_.empty()) break;
+    tidying = step();
   }
+  leave();
+}
+
+bool Engine::step() {
+  mailbox_.drain();
+  sweep_waiters();
+  expire();
+  const bool tidying = sweep_removed();
+  dispatch_some();
+  publish_counts();
+  return tidying;
+}
+
+void Engine::leave() {
   mailbox_.drain();
   // An attempt that did not come about does not count, also not after a restart.
   for (const std::string& id : begun_on_disk_)
@@ -117,6 +135,10 @@ void Engine::recover(SpoolScan scan) {
   for (DatasetRecord& record : scan.datasets) datasets_.recover(std::move(record));
   for (JobRecord& record : scan.jobs) {
     const std::string id = record.id;
+    if (!record.owner.empty()) {
+      copies_.emplace(id, std::move(record));
+      continue;
+    }
     if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = id;
     if (record.counted && !is_final(record.state)) {
       record.state = JobState::counted;
@@ -132,6 +154,7 @@ void Engine::recover(SpoolScan scan) {
   recover_images();
   log_.info("spool recovered", {{"jobs", jobs_.size()},
                                 {"unfinished", queue_.size() + table_queue_.size()},
+                                {"copies", copies_.size()},
                                 {"datasets", datasets_.all().size()},
                                 {"leftovers", scan.leftovers_removed}});
 }
@@ -165,9 +188,9 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
     if (!dataset) return std::unexpected(dataset.error());
     record.options = (*dataset)->record.options;
   }
-  if (jobs_.size() >= options_.kept_max)
+  if (const std::size_t kept = jobs_.size() + copies_.size(); kept >= options_.kept_max)
     return std::unexpected(
-        problem(507, "spool-full", "the spool keeps as many jobs as it may", jobs_.size(), options_.kept_max));
+        problem(507, "spool-full", "the spool keeps as many jobs as it may", kept, options_.kept_max));
   if (queue_.size() >= options_.queued_max)
     return std::unexpected(problem(503, "overloaded", "jobs are waiting", queue_.size(), options_.queued_max));
   record.created_ms = interfaces_.now_ms();
@@ -311,13 +334,16 @@ bool Engine::begin(const std::string& id) {
 
 void Engine::read_input(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask,
                         Reply<void> reply) {
-  mailbox_.complete([this, record, input, mask, reply = std::move(reply)]() mutable {
-    if (!jobs_.contains(record.id)) return reply(std::unexpected(no_such_job(record.id)));
-    auto read = spool_.read_input(record, input);
-    if (read && !mask.empty()) read = spool_.read_mask(record, mask);
-    if (!read) return reply(std::unexpected(disk_problem(read.error(), "reading the job's image")));
-    reply({});
-  });
+  mailbox_.complete(
+      [this, record, input, mask, reply = std::move(reply)]() mutable { reply(read_input_now(record, input, mask)); });
+}
+
+Outcome<void> Engine::read_input_now(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask) {
+  if (!jobs_.contains(record.id)) return std::unexpected(no_such_job(record.id));
+  auto read = spool_.read_input(record, input);
+  if (read && !mask.empty()) read = spool_.read_mask(record, mask);
+  if (!read) return std::unexpected(disk_problem(read.error(), "reading the job's image"));
+  return {};
 }
 
 void Engine::finished(std::string id, Finished outcome, std::move_only_function<void()> stored) {
@@ -415,6 +441,7 @@ void Engine::publish_counts() {
   now.running = in_state_[index_of(JobState::running)];
   now.done = in_state_[index_of(JobState::done)];
   now.failed = in_state_[index_of(JobState::failed)];
+  now.copies = copies_.size();
   const std::lock_guard lock(counts_mutex_);
   published_ = now;
 }

@@ -78,7 +78,7 @@ class Engine {
  public:
   struct Options {
     std::size_t queued_max = 1'000;
-    std::size_t kept_max = 100'000;   ///< ended ones included: each is a record in memory
+    std::size_t kept_max = 100'000;   ///< ended ones and copies included: each is a record in memory
     std::size_t running_max = 2;      ///< at one time, over all workers
     std::uint32_t attempts_max = 10;  ///< a job that was running when the program died this often is given up
     std::chrono::milliseconds result_ttl{24 * 3'600'000};
@@ -95,6 +95,8 @@ class Engine {
   struct Counts {
     std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
     std::uint64_t submitted = 0, replayed = 0, recovered = 0, quarantined = 0, expired = 0, disk_errors = 0;
+    std::uint64_t copies = 0;  ///< of other nodes' jobs, kept now
+    std::uint64_t adopted = 0, disowned = 0;
   };
 
   Engine(const Options& options, Spool& spool, Log& log, Interfaces interfaces);
@@ -102,11 +104,15 @@ class Engine {
 
   /// Recovers what the spool holds and starts the thread, without any attempt yet. Fails when the spool cannot be read.
   DiskResult<void> start();
+  /// Instead, for whoever runs the engine without a thread: recovers only. All that follows then happens in step(): one
+  /// round of what the thread does. True: there is more to do at once.
+  DiskResult<void> open();
+  bool step();
   /// From now on jobs are worked on.
   void resume();
   /// No new attempts from now on, and whoever waits for a job is answered; everything else goes on.
   void drain();
-  /// After drain(): returns when the attempts under way have ended. No call may come later.
+  /// After drain(): returns when the attempts under way have ended; without a thread, at once. No call may come later.
   void stop();
 
   void submit(NewJob job, Reply<Submitted> reply);
@@ -141,6 +147,32 @@ class Engine {
   void finished(std::string id, Finished outcome, std::move_only_function<void()> stored);
   void yielded(std::string id);  ///< no memory now: try again a little later
 
+  // Copies of other nodes' jobs (engine_copies.cpp): kept, and not worked on, listed or expired.
+  /// Keeps a copy of `record.owner`'s job as it was submitted; on stable storage when it replies. One that is there
+  /// already is given that owner. 400: the bytes are not those of the record; 409: the job is this node's own; 503: an
+  /// attempt at it is still under way here.
+  void hold(JobRecord record, Bytes input, Bytes mask, Reply<void> reply);
+  /// Drops copies. Those that are not there are no error.
+  void release(std::vector<std::string> ids, Reply<void> reply);
+  /// Ids of copies, by owner.
+  void copies(Reply<std::map<std::string, std::vector<std::string>>> reply);
+  /// The copies of that owner's jobs become jobs of this node; how many. What is not taken over, because the disk fails
+  /// or nothing is known of its dataset here, stays a copy, and may be adopted later.
+  void adopt(std::string owner, Reply<std::uint64_t> reply);
+  /// Which of these are this node's own jobs.
+  void owned(std::vector<std::string> ids, Reply<std::vector<std::string>> reply);
+  void own_ids(Reply<std::vector<std::string>> reply);
+  /// Own jobs that another node has taken over are removed here. Whoever waits for one gets it as it is now, and finds
+  /// it there. Those that are not there are no error.
+  void disown(std::vector<std::string> ids, Reply<void> reply);
+  /// Own jobs that none of `holders` keeps a copy of, though one is needed: oldest first. A job by itself that has
+  /// ended needs none.
+  void uncopied(std::set<std::string> holders, std::size_t limit, Reply<std::vector<JobRecord>> reply);
+  /// Remembered at once, and on the disk with the record's next change.
+  void copied(std::string id, std::string holder);
+  /// The image of an own job, to be sent to a holder. (The room that read_input() has is that of attempts.)
+  void read_own(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask, Reply<void> reply);
+
   Counts counts() const;  ///< any thread; a copy of a moment ago
   Spool::Usage usage() const { return spool_.usage(); }
 
@@ -154,6 +186,7 @@ class Engine {
   template <class T, class Op>
   void call(Reply<T> reply, Op op);
   void main();
+  void leave();
   void recover(SpoolScan scan);
   Outcome<JobRecord> find(const std::string& id) const;
   Outcome<Submitted> submit_now(const NewJob& job);
@@ -169,6 +202,19 @@ class Engine {
   void expire();
   void answer_waiters(const std::string& id);
   void sweep_waiters();
+  Outcome<void> read_input_now(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask);
+  // engine_copies.cpp
+  /// True: it did something.
+  using EachOp = std::function<Outcome<bool>(const std::string& id)>;
+  struct Batch;
+  void each(std::vector<std::string> ids, EachOp op, Reply<std::uint64_t> reply);
+  void go_on(Batch batch, Reply<std::uint64_t> reply);
+  Outcome<void> hold_now(const JobRecord& record, Bytes input, Bytes mask);
+  Outcome<void> hold_again(JobRecord& copy, const JobRecord& record);
+  Outcome<bool> release_now(const std::string& id);
+  Outcome<bool> adopt_now(const std::string& id, const std::string& owner);
+  Outcome<bool> disown_now(const std::string& id);
+  bool needs_copy(const JobRecord& record, const std::set<std::string>& holders);
   // engine_datasets.cpp
   void recover_images();
   Outcome<Datasets::Dataset*> find_dataset(const std::string& id);
@@ -202,6 +248,7 @@ class Engine {
   Mailbox mailbox_;
   UlidSource ulids_;
   std::map<std::string, JobRecord> jobs_;               ///< by id, which is by age
+  std::map<std::string, JobRecord> copies_;             ///< of other nodes' jobs
   std::array<std::uint64_t, k_job_states> in_state_{};  ///< how many jobs are in each JobState
   Datasets datasets_;
   std::unordered_map<std::string, std::string> id_by_key_;
@@ -213,6 +260,7 @@ class Engine {
   std::multimap<std::string, Waiter> waiters_;
   std::int64_t retry_at_ms_ = 0;    ///< after a yield: no dispatch before
   std::int64_t expired_at_ms_ = 0;  ///< when it was last looked whose time is over
+  bool open_ = false;               ///< of whoever opens and stops it; the rest is the engine's thread's
   bool paused_ = true;
   bool draining_ = false;
   bool stopping_ = false;

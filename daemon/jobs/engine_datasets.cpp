@@ -219,6 +219,8 @@ Outcome<Share> Engine::share_now(const std::string& id) {
   share.unmade = dataset.applies() ? dataset.images.counted - dataset.images.made : 0;
   share.applied_revision = dataset.record.applied_revision;
   share.active_ms = status_of(dataset).active_ms;
+  for (const auto& [image, copy] : copies_)
+    if (copy.dataset == id) ++share.held[copy.owner];
   return share;
 }
 
@@ -274,6 +276,10 @@ bool Engine::sweep_removed() {
       if (!remove_now(image)) return false;  // the disk refuses: with the next tick again
     }
     if (!dataset.ids.empty()) return true;
+    std::vector<std::string> copies;
+    for (const auto& [image, copy] : copies_)
+      if (copy.dataset == id) copies.push_back(image);
+    release(std::move(copies), [](const Outcome<void>&) {});
     if (auto removed = datasets_.remove(std::string(id)); !removed) {
       static_cast<void>(disk_problem(removed.error(), "removing a dataset"));
       return false;

@@ -69,7 +69,9 @@ Outcome<void> Engine::remove_now(const std::string& id) {
 
 void Engine::forget(const std::string& id) {
   const auto found = jobs_.find(id);
-  if (!found->second.idempotency_sha256.empty()) id_by_key_.erase(found->second.idempotency_sha256);
+  // A job that came from another node may have the key of one that was here before.
+  const auto key = id_by_key_.find(found->second.idempotency_sha256);
+  if (key != id_by_key_.end() && key->second == id) id_by_key_.erase(key);
   std::erase(queue_, id);
   std::erase(table_queue_, id);
   begun_on_disk_.erase(id);

@@ -70,6 +70,8 @@ json::object record_object(const JobRecord& record) {
     out["counted"] = record.counted;
     out["revision"] = record.revision;
   }
+  if (!record.owner.empty()) out["owner"] = text(record.owner);
+  if (!record.holder.empty()) out["holder"] = text(record.holder);
   if (record.result) out["result"] = result_object(*record.result);
   if (record.error) out["error"] = api::problem_object(*record.error);
   return out;
@@ -152,6 +154,11 @@ std::expected<JobRecord, std::string> read_record(const json::value& value) {
     from.take("counted", record.counted);
     from.take("revision", record.revision);
   }
+  for (const auto& [name, node] : {std::pair("owner", &record.owner), std::pair("holder", &record.holder)}) {
+    if (!from.optional(name)) continue;
+    from.take(name, *node);
+    if (!is_ulid(*node)) from.fail(name, "is no ULID");
+  }
   from.take("attempts", record.attempts);
   from.take("program_version", record.program_version);
   from.take_map("timing_ms", record.timing_ms);
@@ -175,7 +182,7 @@ bool is_final(JobState state) {
 }
 
 std::string encode_record(const JobRecord& record) {
-  return encode_payload(k_magic, k_record_version, json::serialize(record_object(record)));
+  return encode_payload(k_magic, record.owner.empty() ? 1 : k_record_version, json::serialize(record_object(record)));
 }
 
 std::expected<JobRecord, RecordError> decode_record(std::string_view bytes) {

@@ -66,11 +66,14 @@ struct JobRecord {
   std::string dataset;         ///< a ULID; empty: a job by itself
   bool counted = false;        ///< its tally is stored, and part of the dataset's
   std::uint64_t revision = 0;  ///< of the dataset's tables that made the result, or failed to; 0: none
+  std::string owner;           ///< the identity of the node whose job this is a copy of; empty: it is this node's own
+  std::string holder;          ///< the identity of the node that keeps a copy of it; empty: none is known
   bool operator==(const JobRecord&) const = default;
 };
 
-inline constexpr unsigned k_record_version = 1;
-/// Magic `histod-job`.
+inline constexpr unsigned k_record_version = 2;
+/// Magic `histod-job`. A copy has version 2, so that a release that knows none does not take it for a job of its own;
+/// any other record has version 1.
 std::string encode_record(const JobRecord& record);
 std::expected<JobRecord, RecordError> decode_record(std::string_view bytes);
 

@@ -22,8 +22,8 @@ using testing::HasSubstr;
 const std::string k_id = "01KDVK7W00000000000000000A";
 
 /// A record around any payload, with a first line that is right.
-std::string wrapped(const std::string& payload) {
-  return fmt::format("histod-job 1 {} {}\n{}", payload.size(), sha256_hex(payload), payload);
+std::string wrapped(const std::string& payload, unsigned version = 1) {
+  return fmt::format("histod-job {} {} {}\n{}", version, payload.size(), sha256_hex(payload), payload);
 }
 
 boost::json::object payload_of(const JobRecord& record) {
@@ -50,6 +50,13 @@ JobRecord failed_job() {
   return record;
 }
 
+/// A copy of another node's job.
+JobRecord copied_job() {
+  JobRecord record = sample_job(k_id);
+  record.owner = "01KDVK7W00000000000000000C";
+  return record;
+}
+
 TEST(Record, ComesBackAsItWas) {
   JobRecord masked = sample_job(k_id);
   masked.input.mask_bytes = 3;
@@ -60,7 +67,10 @@ TEST(Record, ComesBackAsItWas) {
   masked.input.height = std::numeric_limits<std::uint64_t>::max();
   JobRecord cancelled = sample_job(k_id);
   cancelled.state = JobState::cancelled;
-  for (const JobRecord& record : {sample_job(k_id), finished_job(k_id), failed_job(), masked, cancelled}) {
+  JobRecord held = finished_job(k_id);
+  held.holder = "01KDVK7W00000000000000000B";
+  for (const JobRecord& record :
+       {sample_job(k_id), finished_job(k_id), failed_job(), masked, cancelled, copied_job(), held}) {
     const auto again = decode_record(encode_record(record));
     ASSERT_TRUE(again) << again.error().reason;
     EXPECT_EQ(*again, record);
@@ -72,6 +82,16 @@ TEST(Record, StartsWithItsVersionLengthAndChecksum) {
   const std::string payload = text.substr(text.find('\n') + 1);
   EXPECT_EQ(text, wrapped(payload));
   EXPECT_EQ(boost::json::parse(payload).at("state").as_string(), "queued");
+}
+
+TEST(Record, OnlyACopyHasAVersionThatEarlierReleasesLeaveAlone) {
+  JobRecord held = sample_job(k_id);
+  held.holder = "01KDVK7W00000000000000000B";
+  EXPECT_TRUE(encode_record(held).starts_with("histod-job 1 "));
+  EXPECT_FALSE(payload_of(sample_job(k_id)).contains("holder"));
+  EXPECT_FALSE(payload_of(sample_job(k_id)).contains("owner"));
+  const std::string copy = encode_record(copied_job());
+  EXPECT_EQ(copy, wrapped(copy.substr(copy.find('\n') + 1), 2));
 }
 
 TEST(Record, EveryFlippedBitIsNoticed) {
@@ -92,10 +112,10 @@ TEST(Record, EveryTruncationIsNoticed) {
 }
 
 TEST(Record, ANewerVersionIsToldFromABrokenOne) {
-  const auto newer = decode_record("histod-job 2 99 what comes then is not known\n");
+  const auto newer = decode_record("histod-job 3 99 what comes then is not known\n");
   ASSERT_FALSE(newer);
   EXPECT_TRUE(newer.error().newer);
-  EXPECT_EQ(newer.error().reason, "the record has version 2, but this release knows 1");
+  EXPECT_EQ(newer.error().reason, "the record has version 3, but this release knows 2");
   for (const char* text :
        {"histod-job 0 2 x\n{}", "histod-job -1 2 x\n{}", "histod-job two 2 x\n{}",
         "histod-job 99999999999999999999 2 x\n{}", "histod-job 1\n", "histod-job \n", "histod-job"}) {
@@ -142,6 +162,9 @@ TEST(Record, HostileMembersAreRefused) {
               HasSubstr("planes.counted is missing"));
   EXPECT_THAT(reason_with(job, "timing_ms", {{"total", "fast"}}), HasSubstr("timing_ms.total must be a number"));
   EXPECT_THAT(reason_with(job, "timing_ms", {{"total", -5.0}}), HasSubstr("timing_ms.total must not be negative"));
+  EXPECT_THAT(reason_with(job, "owner", ""), HasSubstr("owner is no ULID"));
+  EXPECT_THAT(reason_with(job, "owner", "../../etc/passwd"), HasSubstr("owner is no ULID"));
+  EXPECT_THAT(reason_with(job, "holder", 5), HasSubstr("holder must be a text"));
   EXPECT_THAT(reason_with(job, "request_sha256", "abc"), HasSubstr("must be a SHA-256"));
   EXPECT_THAT(reason_with(job, "error", {{"type", "about:blank"}}), HasSubstr("urn:histod:problem:"));
 }
@@ -179,7 +202,9 @@ TEST(Record, BytesThatAreNoUtf8StillMakeARecord) {
 
 TEST(Record, RandomPayloadsNeverCrash) {
   std::mt19937 random(7);
-  const std::string base = boost::json::serialize(payload_of(finished_job(k_id)));
+  JobRecord record = finished_job(k_id);
+  record.owner = record.holder = k_id;
+  const std::string base = boost::json::serialize(payload_of(record));
   const std::string_view noise = "{}[]\",:0123456789-+.eE\\untrfals ";
   std::size_t refused = 0;
   for (int i = 0; i < 5000; ++i) {
@@ -187,7 +212,9 @@ TEST(Record, RandomPayloadsNeverCrash) {
     for (int edits = 1 + static_cast<int>(random() % 4); edits > 0; --edits) {
       payload[random() % payload.size()] = noise[random() % noise.size()];
     }
-    refused += !decode_record(wrapped(payload));
+    const auto read = decode_record(wrapped(payload, 2));
+    EXPECT_TRUE(!read || decode_record(encode_record(*read)) == *read);
+    refused += !read;
   }
   EXPECT_GT(refused, 1000u);
 }
