@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "daemon/jobs/digest.hpp"
+#include "daemon/node_metrics.hpp"
 #include "tests/daemon/api_rig.hpp"
 #include "tests/support/naive_equalize.hpp"
 
@@ -281,9 +282,13 @@ TEST_F(ResourcesTest, ThePageAndTheDescriptionAreServedAsTheyAre) {
   const Told yaml = rig_.get("/openapi.yaml");
   EXPECT_EQ(yaml.content_type, "application/yaml");
   EXPECT_THAT(yaml.body, HasSubstr("openapi: 3"));
+  declare_metrics(rig_.services);
   const Told metrics = rig_.get("/metrics");
   EXPECT_EQ(metrics.status, 200u);
   EXPECT_THAT(metrics.content_type, HasSubstr("text/plain"));
+  for (const char* of_copies :
+       {"\nhistod_job_copies 0\n", "\nhistod_jobs_adopted_total 0\n", "\nhistod_jobs_disowned_total 0\n"})
+    EXPECT_THAT(metrics.body, HasSubstr(of_copies));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ using ByOwner = std::map<std::string, Ids>;
 class StepNode {
  public:
   explicit StepNode(std::unique_ptr<MemoryDisk> on = std::make_unique<MemoryDisk>(),
-                    daemon::jobs::Engine::Options options = {}, std::uint64_t budget_bytes = 1u << 20)
+                    const daemon::jobs::Engine::Options& options = {}, std::uint64_t budget_bytes = 1u << 20)
       : disk(std::move(on)),
         spool(*disk, budget_bytes),
         log(
