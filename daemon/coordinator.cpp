@@ -15,6 +15,7 @@ using jobs::Share;
 namespace {
 
 constexpr std::chrono::milliseconds k_retry{500};
+constexpr std::chrono::milliseconds k_hear{50}, k_heard{3'000};
 constexpr std::size_t k_datasets_max = 1'000;
 
 api::Problem no_such_dataset(const std::string& id) {
@@ -33,9 +34,9 @@ struct Coordinator::Operation {
   control::Executor::Clock::time_point deadline;
   std::function<void(const OperationPtr&)> attempt;
   jobs::Reply<Status> reply;
-  api::Problem why;                        ///< it is not done yet
-  std::optional<jobs::DatasetLut> tried;   ///< sent to ZooKeeper, perhaps without an answer
-  jobs::SharedTables tables;               ///< of that
+  api::Problem why;                       ///< it is not done yet
+  std::optional<jobs::DatasetLut> tried;  ///< sent to ZooKeeper, perhaps without an answer
+  jobs::SharedTables tables;              ///< of that
 };
 
 Coordinator::Coordinator(control::Session& session, control::Paths paths, const control::Membership& membership,
@@ -86,9 +87,9 @@ void Coordinator::run(const OperationPtr& operation) {
                                           fmt::format("the fleet cannot be asked now: ZooKeeper is {}",
                                                       control::state_name(session_.state()))));
   if (const std::size_t members = membership_.members().size(); members < settings_.min_nodes)
-    return finish(operation,
-                  std::unexpected(jobs::problem(503, "too-few-nodes", "work of the fleet takes more members than there are",
-                                                members, settings_.min_nodes)));
+    return finish(operation, std::unexpected(jobs::problem(503, "too-few-nodes",
+                                                           "work of the fleet takes more members than there are",
+                                                           members, settings_.min_nodes)));
   operation->attempt(operation);
 }
 
@@ -119,14 +120,15 @@ bool Coordinator::refuse(const OperationPtr& operation, std::error_code error) {
 /// The dataset as it is in ZooKeeper now; a removed one is none.
 void Coordinator::with_known(const OperationPtr& operation, std::function<void(Known)> then) {
   if (!jobs::is_ulid(operation->id)) return finish(operation, std::unexpected(no_such_dataset(operation->id)));
-  catalog_.read(paths_.dataset(operation->id),
-                lifetime_.guard([this, operation, then = std::move(then)](const control::Result<control::Entry>& entry) {
-                  if (refuse(operation, entry ? std::error_code() : entry.error())) return;
-                  auto known = known_of(operation->id, entry->fields, entry->version);
-                  if (!known) return static_cast<void>(refuse(operation, Errc::bad_record));
-                  if (known->record.removed) return static_cast<void>(refuse(operation, Errc::no_node));
-                  then(std::move(*known));
-                }));
+  catalog_.read(
+      paths_.dataset(operation->id),
+      lifetime_.guard([this, operation, then = std::move(then)](const control::Result<control::Entry>& entry) {
+        if (refuse(operation, entry ? std::error_code() : entry.error())) return;
+        auto known = known_of(operation->id, entry->fields, entry->version);
+        if (!known) return static_cast<void>(refuse(operation, Errc::bad_record));
+        if (known->record.removed) return static_cast<void>(refuse(operation, Errc::no_node));
+        then(std::move(*known));
+      }));
 }
 
 void Coordinator::create(NewDataset dataset, jobs::Reply<Status> reply) {
@@ -141,8 +143,9 @@ void Coordinator::create(NewDataset dataset, jobs::Reply<Status> reply) {
     if (!record.reference.empty() && !own_.contains(record.reference))
       return finish(operation, std::unexpected(no_such_dataset(record.reference)));
     if (own_.size() >= k_datasets_max)
-      return finish(operation, std::unexpected(jobs::problem(507, "spool-full", "the fleet keeps as many datasets as it may",
-                                                             own_.size(), k_datasets_max)));
+      return finish(operation,
+                    std::unexpected(jobs::problem(507, "spool-full", "the fleet keeps as many datasets as it may",
+                                                  own_.size(), k_datasets_max)));
     publish(operation, record);
   });
 }
@@ -154,20 +157,40 @@ void Coordinator::publish(const OperationPtr& operation, const jobs::DatasetReco
                      // Nobody else makes ids like this one: it is there because an answer got lost.
                      const bool there = made || made.error() == Errc::node_exists;
                      if (refuse(operation, there ? std::error_code() : made.error())) return;
-                     answer(operation, known, nullptr);
+                     bring(known, nullptr, [this, operation](Outcome<Status> status) {
+                       if (!status) return finish(operation, std::move(status));
+                       await_others(operation, *status, custody_.others(), session_.executor().now() + k_heard);
+                     });
                    }));
+}
+
+/// Images may be sent to any node from now on: those that can be asked are to have heard of it.
+void Coordinator::await_others(const OperationPtr& operation, const Status& status, std::vector<std::string> nodes,
+                               control::Executor::Clock::time_point deadline) {
+  if (nodes.empty() || session_.executor().now() >= deadline) return finish(operation, status);
+  link_.share(nodes.back(), operation->id,
+              lifetime_.guard([this, operation, status, nodes, deadline](const Outcome<Share>& share) mutable {
+                const bool asks_again = !share && share.error().status == 404;
+                if (!asks_again) nodes.pop_back();
+                const auto next =
+                    lifetime_.guard([this, operation, status, nodes = std::move(nodes), deadline]() mutable {
+                      await_others(operation, status, std::move(nodes), deadline);
+                    });
+                session_.executor().after(asks_again ? k_hear : std::chrono::milliseconds(0), next);
+              }));
 }
 
 /// This node's part first: who asks it next is to see what has been done.
 void Coordinator::answer(const OperationPtr& operation, const Known& known, jobs::SharedTables tables) {
-  bring(known, std::move(tables), [this, operation](Outcome<Status> outcome) { finish(operation, std::move(outcome)); });
+  bring(known, std::move(tables),
+        [this, operation](Outcome<Status> outcome) { finish(operation, std::move(outcome)); });
 }
 
 void Coordinator::commit(const OperationPtr& operation, Known known, jobs::SharedTables tables) {
   known.record.changed_ms = now_();
   const control::Entry entry = entry_of(known);
-  const auto done = [this, operation, known = std::move(known),
-                     tables = std::move(tables)](const std::expected<std::int32_t, control::MultiError>& version) mutable {
+  const auto done = [this, operation, known = std::move(known), tables = std::move(tables)](
+                        const std::expected<std::int32_t, control::MultiError>& version) mutable {
     if (!version && version.error().error == Errc::bad_version)
       return again(operation, jobs::problem(409, "conflict", "others change the dataset at the same time"));
     if (refuse(operation, version ? std::error_code() : version.error().error)) return;
@@ -222,8 +245,8 @@ void Coordinator::set_tables(const std::string& id, std::vector<compute::KindTab
 void Coordinator::make_now(const OperationPtr& operation, Known known, const jobs::SharedTables& given) {
   // The answer to an earlier attempt got lost with its session.
   const auto& lut = known.record.lut;
-  if (operation->tried && lut && lut->revision == operation->tried->revision && lut->digest == operation->tried->digest &&
-      known.maker == membership_.self().name)
+  if (operation->tried && lut && lut->revision == operation->tried->revision &&
+      lut->digest == operation->tried->digest && known.maker == membership_.self().name)
     return answer(operation, known, operation->tables);
   using Shares = std::map<std::string, Share>;
   const auto with_reference = [this, operation](Known of, const Shares& own, const Shares* reference,
@@ -251,12 +274,12 @@ void Coordinator::make_now(const OperationPtr& operation, Known known, const job
     stage(operation, std::move(of), std::make_shared<const std::vector<compute::KindTables>>(std::move(made->tables)));
   };
   const std::string id = known.record.id, reference = given ? std::string() : known.record.reference;
-  gather(operation, id, [this, operation, known = std::move(known), given, reference, with_reference](const Shares& own) {
-    if (reference.empty()) return with_reference(known, own, nullptr, given);
-    gather(operation, reference, [known, own, given, with_reference](const Shares& other) {
-      with_reference(known, own, &other, given);
-    });
-  });
+  gather(
+      operation, id, [this, operation, known = std::move(known), given, reference, with_reference](const Shares& own) {
+        if (reference.empty()) return with_reference(known, own, nullptr, given);
+        gather(operation, reference,
+               [known, own, given, with_reference](const Shares& other) { with_reference(known, own, &other, given); });
+      });
 }
 
 /// Before they can come into force, tables are where they outlive this node.

@@ -35,9 +35,10 @@ class Coordinator {
  public:
   struct Settings {
     std::uint64_t min_nodes = 1;
-    std::chrono::milliseconds patience{120'000};           ///< how long an operation may wait
-    std::chrono::milliseconds ttl{24 * 3'600'000};         ///< of a dataset that nobody uses
-    std::chrono::milliseconds tombstone{7 * 24 * 3'600'000};  ///< how long a node may be away and still hear of a removal
+    std::chrono::milliseconds patience{120'000};    ///< how long an operation may wait
+    std::chrono::milliseconds ttl{24 * 3'600'000};  ///< of a dataset that nobody uses
+    std::chrono::milliseconds tombstone{7 * 24 *
+                                        3'600'000};  ///< how long a node may be away and still hear of a removal
     std::size_t staged_min = 1;  ///< other nodes that must keep tables before they come into force, if there are others
   };
   using NowMs = std::function<std::int64_t()>;  ///< since 1970
@@ -86,6 +87,8 @@ class Coordinator {
   bool refuse(const OperationPtr& operation, std::error_code error);
   void with_known(const OperationPtr& operation, std::function<void(Known)> then);
   void publish(const OperationPtr& operation, const jobs::DatasetRecord& record);
+  void await_others(const OperationPtr& operation, const Status& status, std::vector<std::string> nodes,
+                    control::Executor::Clock::time_point deadline);
   void commit(const OperationPtr& operation, Known known, jobs::SharedTables tables);
   void answer(const OperationPtr& operation, const Known& known, jobs::SharedTables tables);
   void remove_now(const OperationPtr& operation, Known known);
@@ -134,7 +137,7 @@ class Coordinator {
   std::map<std::string, std::int32_t> settled_;     ///< by id: the version that this node's part is
   std::set<std::string> enrolled_, busy_;           ///< by id
   std::uint64_t session_number_ = 0;
-  bool listed_ = false;  ///< own_ is what the engine had at start
+  bool listed_ = false;                                                  ///< own_ is what the engine had at start
   std::map<std::string, control::Executor::Clock::time_point> aged_at_;  ///< when it was last asked who uses it
   control::Catalog catalog_;
   control::Mirror mirror_;

@@ -42,9 +42,9 @@ void Coordinator::ask_all(const GatheringPtr& gathering, const std::vector<contr
     const Custody::Node node = custody_.find(identity);
     if (node.where == Where::member) asked[identity] = node.name;
     if (node.where == Where::away)
-      return again(gathering->operation,
-                   jobs::problem(503, "node-away",
-                                 fmt::format("{}, which may have images of the dataset, is away", node.name)));
+      return again(
+          gathering->operation,
+          jobs::problem(503, "node-away", fmt::format("{}, which may have images of the dataset, is away", node.name)));
     if (node.where == Where::returning)
       return again(gathering->operation,
                    jobs::problem(503, "node-away", fmt::format("{} is only coming back", node.name)));
@@ -76,15 +76,15 @@ void Coordinator::gathered(const GatheringPtr& gathering) {
   for (const auto& [identity, share] : gathering->shares)
     for (const auto& [owner, images] : share.held)
       if (custody_.find(owner).where == Where::retired)
-        return again(operation, jobs::problem(503, "node-away", "images of a node that is given up are being taken over",
-                                              images));
+        return again(operation,
+                     jobs::problem(503, "node-away", "images of a node that is given up are being taken over", images));
   if (auto both = twice(*gathering)) {
     const auto let_go = [this, operation](const Outcome<void>&) {
       again(operation, jobs::problem(503, "node-away", "two nodes have the same images"));
     };
-    log_.warn("images are at two nodes, one lets go of them", {{"dataset", gathering->id}, {"images", both->second.size()}});
-    if (both->first == custody_.identity())
-      return engine_.disown(std::move(both->second), here<void>(let_go));
+    log_.warn("images are at two nodes, one lets go of them",
+              {{"dataset", gathering->id}, {"images", both->second.size()}});
+    if (both->first == custody_.identity()) return engine_.disown(std::move(both->second), here<void>(let_go));
     return link_.disown(custody_.find(both->first).name, std::move(both->second), lifetime_.guard(let_go));
   }
   gathering->then(std::move(gathering->shares));

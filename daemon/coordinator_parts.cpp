@@ -65,14 +65,13 @@ DatasetRecord Coordinator::part_of(const Known& known) const {
 void Coordinator::reconcile() {
   if (!listed_) {
     if (!busy_.insert("").second) return;
-    return engine_.list_datasets(
-        k_all, here<std::vector<Status>>([this](Outcome<std::vector<Status>> all) {
-          busy_.erase("");
-          if (!all) return;
-          for (Status& one : *all) own_[one.record.id] = std::move(one.record);
-          listed_ = true;
-          reconcile();
-        }));
+    return engine_.list_datasets(k_all, here<std::vector<Status>>([this](Outcome<std::vector<Status>> all) {
+                                   busy_.erase("");
+                                   if (!all) return;
+                                   for (Status& one : *all) own_[one.record.id] = std::move(one.record);
+                                   listed_ = true;
+                                   reconcile();
+                                 }));
   }
   if (!mirror_.complete()) return;
   if (std::exchange(session_number_, session_.number()) != session_.number()) {  // its servers may be other ones
@@ -112,14 +111,15 @@ void Coordinator::publish_own(const DatasetRecord& record) {
 /// Enrolled before there can be an image here, so that nobody sums up without asking this node.
 void Coordinator::bring(const Known& known, jobs::SharedTables tables, std::function<void(Outcome<Status>)> then) {
   if (enrolled_.contains(known.record.id)) return put(known, std::move(tables), std::move(then));
-  catalog_.enroll(known.entry.path, custody_.identity(),
-                  lifetime_.guard([this, known, tables = std::move(tables),
-                                   then = std::move(then)](const control::Result<void>& enrolled) mutable {
-                    if (!enrolled)
-                      return then(std::unexpected(jobs::problem(503, "zookeeper-unavailable", enrolled.error().message())));
-                    enrolled_.insert(known.record.id);
-                    put(known, std::move(tables), std::move(then));
-                  }));
+  catalog_.enroll(
+      known.entry.path, custody_.identity(),
+      lifetime_.guard([this, known, tables = std::move(tables),
+                       then = std::move(then)](const control::Result<void>& enrolled) mutable {
+        if (!enrolled)
+          return then(std::unexpected(jobs::problem(503, "zookeeper-unavailable", enrolled.error().message())));
+        enrolled_.insert(known.record.id);
+        put(known, std::move(tables), std::move(then));
+      }));
 }
 
 void Coordinator::put(const Known& known, jobs::SharedTables tables, std::function<void(Outcome<Status>)> then) {
@@ -142,13 +142,14 @@ void Coordinator::put(const Known& known, jobs::SharedTables tables, std::functi
     bare.lut.reset();
     bare.applied_revision = 0;
   }
-  engine_.put_dataset(bare, nullptr, here<Status>([this, known, record, done, then](Outcome<Status> made) {
-                        if (!made) return then(std::move(made));
-                        find_tables(known, [this, record, done](jobs::SharedTables found) {
-                          if (found) return engine_.put_dataset(record, std::move(found), here<Status>(done));
-                          done(std::unexpected(jobs::problem(503, "peer-failed", "no node has the dataset's tables now")));
-                        });
-                      }));
+  engine_.put_dataset(
+      bare, nullptr, here<Status>([this, known, record, done, then](Outcome<Status> made) {
+        if (!made) return then(std::move(made));
+        find_tables(known, [this, record, done](jobs::SharedTables found) {
+          if (found) return engine_.put_dataset(record, std::move(found), here<Status>(done));
+          done(std::unexpected(jobs::problem(503, "peer-failed", "no node has the dataset's tables now")));
+        });
+      }));
 }
 
 struct Coordinator::Fetch {
@@ -203,9 +204,11 @@ void Coordinator::expire() {
     const auto [aged, first] = aged_at_.try_emplace(id, now);
     if (!first && now - aged->second < settings_.ttl / 8) continue;
     aged->second = now;
-    begin(id, [](const Outcome<Status>&) {}, [this](const OperationPtr& operation) {
-      with_known(operation, [this, operation](const Known& known) { expire_now(operation, known); });
-    });
+    begin(
+        id, [](const Outcome<Status>&) {},
+        [this](const OperationPtr& operation) {
+          with_known(operation, [this, operation](const Known& known) { expire_now(operation, known); });
+        });
   }
 }
 

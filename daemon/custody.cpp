@@ -99,7 +99,8 @@ void Custody::look_after_copies() {
       if (node.where != Whereabouts::retired) continue;
       engine_.adopt(owner, here<std::uint64_t>([this, name = node.name](Outcome<std::uint64_t> adopted) {
                       if (adopted && *adopted > 0)
-                        log_.warn("jobs of a node that is given up are taken over", {{"node", name}, {"jobs", *adopted}});
+                        log_.warn("jobs of a node that is given up are taken over",
+                                  {{"node", name}, {"jobs", *adopted}});
                     }));
     }
   }));
@@ -109,7 +110,8 @@ void Custody::look_after_copies() {
 void Custody::ask_owner(const std::string& name, std::vector<std::string> ids) {
   for (std::size_t first = 0; first < ids.size(); first += k_ids_at_once) {
     const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
-    std::vector<std::string> some(begin, begin + static_cast<std::ptrdiff_t>(std::min(k_ids_at_once, ids.size() - first)));
+    std::vector<std::string> some(begin,
+                                  begin + static_cast<std::ptrdiff_t>(std::min(k_ids_at_once, ids.size() - first)));
     link_.owned(name, some, lifetime_.guard([this, some](Outcome<std::vector<std::string>> owned) {
       if (!owned) return;
       std::ranges::sort(*owned);

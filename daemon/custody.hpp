@@ -27,10 +27,10 @@ jobs::Reply<T> at_executor(control::Executor& executor, const control::Lifetime&
   };
 }
 
-/// Whose jobs are whose, when nodes die and come back. The leader retires who is away for too long; whoever keeps copies
-/// of a retired node's jobs takes them over; and a node that finds itself retired lets go of what others have taken over
-/// before it is one of the fleet again. Copies that nobody needs any more are dropped, and missing ones are made.
-/// Lives on the fleet's thread.
+/// Whose jobs are whose, when nodes die and come back. The leader retires who is away for too long; whoever keeps
+/// copies of a retired node's jobs takes them over; and a node that finds itself retired lets go of what others have
+/// taken over before it is one of the fleet again. Copies that nobody needs any more are dropped, and missing ones are
+/// made. Lives on the fleet's thread.
 class Custody {
  public:
   struct Settings {

@@ -31,7 +31,8 @@ Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine,
       coordinator_ = &work->coordinator();
       return work;
     };
-    node_ = std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms, make_work);
+    node_ =
+        std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms, make_work);
     node_->start();
   });
 }

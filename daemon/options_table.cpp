@@ -65,8 +65,8 @@ const std::array k_rows = std::to_array<OptionRow>({
      "0600."},
     {k_fleet, "advertise-url", &Options::advertise_url, "URL",
      "Where the other nodes reach this one. Default: the first --listen; for all addresses, the host's name."},
-    {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N", "With fewer members, the fleet raises an alert and refuses work on datasets.", 1,
-     10'000},
+    {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N",
+     "With fewer members, the fleet raises an alert and refuses work on datasets.", 1, 10'000},
     {k_fleet, "takeover-after", &Options::takeover_after, "TIME",
      "How long a node is away before others take over its jobs.", k_second, k_day},
 

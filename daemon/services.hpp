@@ -42,7 +42,7 @@ struct Services {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
-  FleetBoard fleet = {};            ///< how the fleet stands
+  FleetBoard fleet = {};                ///< how the fleet stands
   std::atomic<Fleet*> member{nullptr};  ///< this node's part in it; null: it has not begun
 };
 

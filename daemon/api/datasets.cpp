@@ -261,12 +261,14 @@ void dataset_images_list(Context context) {
 
 void dataset_finalize(Context context) {
   const std::string id = context.parameter;
-  ask_fleet(std::move(context), 200, [id](Coordinator& fleet, DatasetReply reply) { fleet.finalize(id, std::move(reply)); });
+  ask_fleet(std::move(context), 200,
+            [id](Coordinator& fleet, DatasetReply reply) { fleet.finalize(id, std::move(reply)); });
 }
 
 void dataset_apply(Context context) {
   const std::string id = context.parameter;
-  ask_fleet(std::move(context), 202, [id](Coordinator& fleet, DatasetReply reply) { fleet.apply(id, std::move(reply)); });
+  ask_fleet(std::move(context), 202,
+            [id](Coordinator& fleet, DatasetReply reply) { fleet.apply(id, std::move(reply)); });
 }
 
 void dataset_lut_get(Context context) {
@@ -281,10 +283,11 @@ void dataset_lut_get(Context context) {
   }
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get_tables(id, 0, at_home<jobs::SharedTables>(wait_with(std::move(context)),
-                                                    [kind](WaitingPtr w, const jobs::SharedTables& tables) {
-                                                      send_tables(std::move(w->context), *tables, kind);
-                                                    }));
+  engine.get_tables(id, 0,
+                    at_home<jobs::SharedTables>(wait_with(std::move(context)),
+                                                [kind](WaitingPtr w, const jobs::SharedTables& tables) {
+                                                  send_tables(std::move(w->context), *tables, kind);
+                                                }));
 }
 
 void dataset_lut_put(Context context) {

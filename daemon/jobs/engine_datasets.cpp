@@ -153,14 +153,16 @@ void Engine::list_images(std::string id, std::size_t limit, std::string after, s
 }
 
 void Engine::put_dataset(DatasetRecord record, SharedTables tables, Reply<DatasetStatus> reply) {
-  call(std::move(reply), [this, record = std::move(record), tables = std::move(tables)](
-                             Reply<DatasetStatus>& answer) mutable { answer(put_dataset_now(std::move(record), tables)); });
+  call(std::move(reply),
+       [this, record = std::move(record), tables = std::move(tables)](Reply<DatasetStatus>& answer) mutable {
+         answer(put_dataset_now(std::move(record), tables));
+       });
 }
 
 Outcome<void> Engine::make_room_for_dataset() const {
   if (datasets_.all().size() < k_datasets_max) return {};
-  return std::unexpected(problem(507, "spool-full", "the spool keeps as many datasets as it may",
-                                 datasets_.all().size(), k_datasets_max));
+  return std::unexpected(
+      problem(507, "spool-full", "the spool keeps as many datasets as it may", datasets_.all().size(), k_datasets_max));
 }
 
 Outcome<DatasetStatus> Engine::put_dataset_now(DatasetRecord record, const SharedTables& tables) {
@@ -181,8 +183,8 @@ Outcome<DatasetStatus> Engine::put_dataset_now(DatasetRecord record, const Share
     return std::unexpected(problem(409, "not-finalized", "the tables of the dataset are not known here"));
   if (record == dataset->record) return status_of(*dataset);
   if (other) take_back(*dataset);
-  auto stored = other ? datasets_.put_tables(*dataset, std::move(record), tables)
-                      : datasets_.change(*dataset, std::move(record));
+  auto stored =
+      other ? datasets_.put_tables(*dataset, std::move(record), tables) : datasets_.change(*dataset, std::move(record));
   if (!stored) return std::unexpected(disk_problem(stored.error(), "storing the dataset"));
   datasets_.count_made(*dataset, jobs_);
   // On the disk it is one record: a restart finds the same images without a result.
@@ -246,7 +248,8 @@ Outcome<SharedTables> Engine::tables_of(const std::string& id, std::uint64_t rev
   if (!found) return std::unexpected(found.error());
   const auto& lut = (*found)->record.lut;
   if (revision == 0 && !lut) return std::unexpected(problem(409, "not-finalized", "the dataset has no tables yet"));
-  auto tables = lut && (revision == 0 || lut->revision == revision) ? datasets_.tables(**found) : datasets_.staged(**found, revision);
+  auto tables = lut && (revision == 0 || lut->revision == revision) ? datasets_.tables(**found)
+                                                                    : datasets_.staged(**found, revision);
   if (tables) return std::move(*tables);
   if (is_unknown(tables.error()))
     return std::unexpected(problem(404, "not-found", "there are no tables of that revision here", revision));

@@ -48,8 +48,7 @@ std::optional<api::Problem> not_ready(std::span<const Share> shares, std::uint64
     waiting += share.waiting;
     unmade += share.applied_revision == applied ? share.unmade : share.images.size();
   }
-  if (unmade > 0)
-    return problem(409, "not-finished", "images are still being made by the tables in force", unmade);
+  if (unmade > 0) return problem(409, "not-finished", "images are still being made by the tables in force", unmade);
   if (waiting > 0) return problem(409, "not-finished", "images are not counted yet", waiting);
   return std::nullopt;
 }

@@ -417,9 +417,11 @@ TEST_F(DatasetsTest, WhatWaitsForTablesOfBeforeWaitsForTheNext) {
   rig_->attempts.accept(false);
   ASSERT_TRUE(apply(id));
   // Another node put other tables in force, before it knew that these are applied.
-  ASSERT_TRUE(put_in_force(record, take_tables(record, *rig_->ask<SharedTables>(&Engine::get_tables, id, 0).value(), 1), ""));
+  ASSERT_TRUE(
+      put_in_force(record, take_tables(record, *rig_->ask<SharedTables>(&Engine::get_tables, id, 0).value(), 1), ""));
   EXPECT_EQ(status(id)->images.in_state[index_of(JobState::counted)], 3u);
   rig_->attempts.accept(true);
+  rig_->now_ms += 1'000;
   rig_->settle();
   EXPECT_EQ(rig_->attempts.waiting(), 0u);
   ASSERT_TRUE(apply(id));
@@ -441,7 +443,8 @@ TEST_F(DatasetsTest, TheSumOfSharesIsThatOfAllTheirImages) {
   const auto made = make_tables(status(one)->record, sum_of(shares).value(), nullptr, 1);
   EXPECT_EQ(made->tables.front().tables.front(), exact_table(joined({k_dark, k_light, k_more})));
   EXPECT_EQ(made->lut.images, 3u);
-  EXPECT_EQ(not_ready(std::span(shares).first(1), 7)->value, api::amount(1)) << "it does not know yet that it has to make one";
+  EXPECT_EQ(not_ready(std::span(shares).first(1), 7)->value, api::amount(1))
+      << "it does not know yet that it has to make one";
   shares[0].tally.pop_back();
   EXPECT_FALSE(sum_of(shares));
 }

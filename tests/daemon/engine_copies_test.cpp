@@ -174,8 +174,7 @@ TEST(EngineCopies, AnAdoptedJobAnswersToItsKey) {
 
 TEST(EngineCopies, ImagesOfADatasetThatIsNotKnownHereStayCopies) {
   Node owner, holder;
-  const auto dataset = owner.ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"set", {{"rule", "exact"}}, ""});
-  const JobRecord image = owner.submit("image", {}, dataset.value().record.id);
+  const JobRecord image = owner.submit("image", {}, owner.create_dataset());
   const JobRecord plain = owner.submit("plain");
   ASSERT_TRUE(holder.hold(image, k_a, "image"));
   ASSERT_TRUE(holder.hold(plain, k_a, "plain"));
@@ -219,8 +218,7 @@ TEST(EngineCopies, JobsThatWereTakenOverAreGoneAndWhoeverWaitsIsAnswered) {
 
 TEST(EngineCopies, ADisownedImageIsTakenOutOfItsDataset) {
   Node node;
-  const std::string dataset =
-      node.ask<DatasetStatus>(&Engine::create_dataset, NewDataset{"set", {{"rule", "exact"}}, ""}).value().record.id;
+  const std::string dataset = node.create_dataset();
   std::vector<std::uint8_t> samples{1, 2, 2, 3};
   compute::Arena arena({.cpus = {}, .threads = 1});
   compute::EqualizePage page;
@@ -234,9 +232,7 @@ TEST(EngineCopies, ADisownedImageIsTakenOutOfItsDataset) {
     outcome.tally = tally;
     node.end(id, std::move(outcome));
   }
-  const auto images = [&] {
-    return node.ask<DatasetStatus>(&Engine::finalize_dataset, dataset).value().record.lut->images;
-  };
+  const auto images = [&] { return node.ask<Share>(&Engine::share, dataset).value().images.size(); };
   EXPECT_EQ(images(), 2u);
   ASSERT_TRUE(node.ask<void>(&Engine::disown, Ids{first}));
   EXPECT_EQ(images(), 1u);

@@ -62,6 +62,16 @@ class StepNode {
     const daemon::jobs::NewJob job{{{"rule", "exact"}}, bytes_of(content), bytes_of(mask), "a.png", key, dataset};
     return ask<daemon::jobs::Submitted>(&daemon::jobs::Engine::submit, job).value().record;
   }
+  /// Its id.
+  std::string create_dataset() {
+    const std::string id = daemon::jobs::UlidSource().next(now_ms);
+    const daemon::jobs::DatasetRecord record{id, "set", now_ms, now_ms, {{"rule", "exact"}}, "", {}, 0, false};
+    if (auto put =
+            ask<daemon::jobs::DatasetStatus>(&daemon::jobs::Engine::put_dataset, record, daemon::jobs::SharedTables());
+        !put)
+      throw std::runtime_error(put.error().detail);
+    return id;
+  }
   daemon::jobs::Outcome<void> hold(daemon::jobs::JobRecord record, const std::string& owner, std::string_view input,
                                    std::string_view mask = {}) {
     record.owner = owner;
