@@ -25,6 +25,9 @@ inline constexpr std::size_t k_count_tables_u8 = 4 * 256;
 inline constexpr std::size_t k_count_tables_u16 = 65536;
 /// Entries of count_pairs_u8: one for each pair of neighbours, the first of them in the low byte of the index.
 inline constexpr std::size_t k_count_pairs_u8 = 65536;
+/// count_pairs_u8 may take turns between so many places of a block.
+inline constexpr std::size_t k_pair_block = 2048;
+inline constexpr std::size_t k_pair_streams = 8;
 
 /// The loops over samples, once for each instruction set; all give the same bytes. Nothing is aligned but to its
 /// sample, n may be 0, and nothing beyond n samples is read or written. `step` is samples a pixel: >= 2 where there is

@@ -50,9 +50,10 @@ Selection selection_of(const EqualizePage& page) {
 }
 
 void Neighbours::look_at(std::span<const std::uint8_t> samples) {
-  for (std::size_t i = 2; i + 1 < samples.size(); i += 2) {
+  const std::size_t apart = std::max<std::size_t>(1, std::min(samples.size(), k_pair_block) / k_pair_streams / 2) * 2;
+  for (std::size_t i = apart; i + 1 < samples.size(); i += 2) {
     ++pairs_;
-    repeated_ += samples[i] == samples[i - 2] && samples[i + 1] == samples[i - 1];
+    repeated_ += samples[i] == samples[i - apart] && samples[i + 1] == samples[i - apart + 1];
     near_ += std::abs(samples[i] - samples[i + 1]) <= k_near;
   }
 }

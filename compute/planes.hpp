@@ -91,7 +91,7 @@ enum class Counting : std::uint8_t {
 
 /// Looks at some rows of a large image to choose between its ways of counting. By pairs is up to 40 % faster where
 /// neighbours are near each other, as photographs have them: their entries of the table stay in the cache. But where a
-/// pair often equals the one before (scans, drawings, upscaled images) its increment waits for the one before.
+/// pair is the same in many places (paper, drawings) its increment waits for the one before.
 class Neighbours {
  public:
   void look_at(std::span<const std::uint8_t> samples);

@@ -63,6 +63,21 @@ TEST_P(EveryIsa, CountsPairsU8) {
   }
 }
 
+/// Blocks whose streams agree and others, whole ones and what is left behind them.
+TEST_P(EveryIsa, CountsPairsOfManyBlocks) {
+  for (const std::size_t n : {k_pair_block - 2, k_pair_block, k_pair_block + 2, 5 * k_pair_block + 1234}) {
+    auto samples = random_samples<std::uint8_t>(n, 2);
+    const std::size_t apart = k_pair_block / k_pair_streams;
+    for (std::size_t agreeing = 0; agreeing <= k_pair_streams; ++agreeing) {
+      std::vector<std::uint32_t> table(k_count_pairs_u8), expected(k_count_pairs_u8);
+      kernels_.count_pairs_u8(samples.data(), n, table.data());
+      for (std::size_t i = 0; i < n; i += 2) ++expected[samples[i] + 256u * samples[i + 1]];
+      ASSERT_EQ(table, expected) << n << " " << agreeing;
+      for (std::size_t i = agreeing * apart; i < std::min(n, (agreeing + 1) * apart); ++i) samples[i] = 255;
+    }
+  }
+}
+
 TEST_P(EveryIsa, CountsMixedU8) {
   for (const std::size_t n : k_lengths) {
     for (const std::size_t offset : k_offsets) {
