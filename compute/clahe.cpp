@@ -5,7 +5,6 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <mutex>
 #include <numeric>
@@ -47,6 +46,33 @@ std::uint32_t reflect_101(std::uint64_t at, std::uint32_t size) {
 using Narrow = std::span<std::uint32_t>;
 using WideCounts = std::span<std::uint64_t>;
 
+inline __m128i four_at(const std::uint32_t* counts) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(counts));
+}
+
+/// Without the zeros at its ends, but for a few: a tile has seldom all the levels of 16 bits.
+Narrow occupied(Narrow counts) {
+  const auto empty = [](const std::uint32_t* four) {
+    return _mm_movemask_epi8(_mm_cmpeq_epi32(four_at(four), _mm_setzero_si128())) == 0xffff;
+  };
+  std::size_t begin = 0, end = counts.size();
+  while (begin + 4 <= end && empty(counts.data() + begin)) begin += 4;
+  while (begin + 4 <= end && empty(counts.data() + end - 4)) end -= 4;
+  return counts.subspan(begin, end - begin);
+}
+
+void add(std::span<const std::uint32_t> counts, WideCounts sums) {
+  const __m128i zero = _mm_setzero_si128();
+  std::size_t i = 0;
+  for (; i + 4 <= counts.size(); i += 4) {
+    const __m128i four = four_at(counts.data() + i);
+    auto* const to = reinterpret_cast<__m128i*>(sums.data() + i);
+    _mm_storeu_si128(to, _mm_add_epi64(_mm_loadu_si128(to), _mm_unpacklo_epi32(four, zero)));
+    _mm_storeu_si128(to + 1, _mm_add_epi64(_mm_loadu_si128(to + 1), _mm_unpackhi_epi32(four, zero)));
+  }
+  for (; i < counts.size(); ++i) sums[i] += counts[i];
+}
+
 /// Cuts what is above the limit off; returns how much that is.
 std::uint64_t clip(WideCounts counts, std::uint64_t limit) {
   std::uint64_t clipped = 0;
@@ -64,7 +90,7 @@ std::uint64_t clip(Narrow counts, std::uint64_t limit) {
   std::size_t i = 0;
   for (; i + 4 <= counts.size(); i += 4) {
     auto* const at = reinterpret_cast<__m128i*>(counts.data() + i);
-    const __m128i four = _mm_loadu_si128(at);
+    const __m128i four = four_at(counts.data() + i);
     const __m128i over = _mm_and_si128(_mm_sub_epi32(four, limits), _mm_cmpgt_epi32(four, limits));
     _mm_storeu_si128(at, _mm_sub_epi32(four, over));
     sums = _mm_add_epi32(sums, over);
@@ -102,7 +128,7 @@ std::size_t fill_by_eights(Narrow counts, std::uint64_t share, float scale, floa
   const __m128 scales = _mm_set1_ps(scale), tops = _mm_set1_ps(top);
   __m128i carry = _mm_setzero_si128();
   const auto four = [&](const std::uint32_t* from) {
-    __m128i sums = _mm_add_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), shares);
+    __m128i sums = _mm_add_epi32(four_at(from), shares);
     sums = _mm_add_epi32(sums, _mm_slli_si128(sums, 4));
     sums = _mm_add_epi32(sums, _mm_slli_si128(sums, 8));
     sums = _mm_add_epi32(sums, carry);
@@ -120,16 +146,22 @@ std::size_t fill_by_eights(Narrow counts, std::uint64_t share, float scale, floa
   return i;
 }
 
-/// Counts of 32 bits only where their sum is below 2^31.
+/// `total` is the sum of the counts; where it is 2^31 or more they have 64 bits.
 template <class Count>
-void table_of(std::span<Count> counts, double limit_factor, bool exact, std::span<std::uint16_t> table) {
-  const std::uint64_t total = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+void table_of(std::span<Count> counts, std::uint64_t total, double limit_factor, bool exact,
+              std::span<std::uint16_t> table) {
   if (total == 0) return std::iota(table.begin(), table.end(), std::uint16_t{0});
   std::uint64_t share = 0;
   if (limit_factor > 0) {
     const double limit = limit_factor * static_cast<double>(total) / static_cast<double>(counts.size());
     const auto most = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::min(limit, 1e18)));
-    share = spread(counts, clip(counts, most), exact);
+    std::uint64_t clipped = 0;
+    if constexpr (sizeof(Count) == 4) {
+      clipped = clip(occupied(counts), most);
+    } else {
+      clipped = clip(counts, most);
+    }
+    share = spread(counts, clipped, exact);
   }
   const std::uint64_t top = counts.size() - 1;
   const float scale = static_cast<float>(top) / static_cast<float>(total);
@@ -212,15 +244,17 @@ void make_tables(std::span<const EqualizePage* const> pages, const Plane& plane,
         const std::span used = table.first(levels);
         std::iota(table.begin() + levels, table.end(), static_cast<std::uint16_t>(levels));
         if (const Narrow narrow = counters[t].narrow_counts(); !narrow.empty()) {
-          std::ranges::transform(narrow.first(sum.bins()), sum.counts(), sum.counts().begin(),
-                                 std::plus<std::uint64_t>());
-          table_of(narrow.first(levels), options.clip, exact, used);
+          if (all != nullptr) {
+            const Narrow some = occupied(narrow);
+            add(some, sum.counts().subspan(static_cast<std::size_t>(some.data() - narrow.data()), some.size()));
+          }
+          table_of(narrow.first(levels), counters[t].pending(), options.clip, exact, used);
           counters[t].clear();
         } else {
           Histogram counts(k_bins<T>);
           counters[t].fold_into(counts);
           if (all != nullptr) sum.merge(counts);
-          table_of(counts.counts().first(levels), options.clip, exact, used);
+          table_of(counts.counts().first(levels), counts.total(), options.clip, exact, used);
         }
       }
     }

@@ -118,6 +118,8 @@ class SampleCounter {
   /// The counts where they lie, one for each bin, to be worked on until clear(). Empty for 8 bits, where they lie in
   /// several tables, and when there are more than 2^31 - 1.
   std::span<std::uint32_t> narrow_counts();
+  /// How many samples narrow_counts() has.
+  std::uint64_t pending() const { return pending_; }
   /// Begins anew without having folded.
   void clear();
 
