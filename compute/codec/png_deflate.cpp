@@ -6,6 +6,8 @@
 #include <emmintrin.h>
 
 #include "compute/codec/huffman.hpp"
+#include "compute/count_words.hpp"
+#include "compute/kernels.hpp"
 
 namespace histod::compute::codec::png {
 namespace {
@@ -135,8 +137,7 @@ class Block {
   std::size_t runs_ = 0;
   std::array<Run, k_block_runs_max> run_;
   std::array<std::uint32_t, k_literal_codes> counts_{};
-  std::array<std::uint32_t, 256>
-      odd_counts_{};  ///< neighbours are often equal: two counters do not wait for each other
+  std::array<std::uint32_t, k_count_tables_u8> literal_counts_{};
   std::array<std::uint8_t, k_literal_codes + k_distance_codes> bits_{};
   std::array<std::uint16_t, k_literal_codes> codes_;
 };
@@ -144,18 +145,15 @@ class Block {
 Block::Block(Bytes raw, std::size_t begin) : raw_(raw), begin_(begin), end_(raw.size()), counted_(begin) {
   find_runs();
   count_literals(end_);
-  for (std::size_t i = 0; i < odd_counts_.size(); ++i) counts_[i] += odd_counts_[i];
+  for (std::size_t i = 0; i < literal_counts_.size(); ++i) counts_[i % 256] += literal_counts_[i];
   counts_[k_end_of_block] = 1;
 }
 
 void Block::count_literals(std::size_t to) {
   const std::byte* raw = raw_.data();
   std::size_t i = counted_;
-  for (; i + 2 <= to; i += 2) {
-    ++counts_[std::to_integer<std::size_t>(raw[i])];
-    ++odd_counts_[std::to_integer<std::size_t>(raw[i + 1])];
-  }
-  if (i < to) ++counts_[std::to_integer<std::size_t>(raw[i])];
+  for (; i + 8 <= to; i += 8) count_eight(word_at(raw + i), literal_counts_.data());
+  for (; i < to; ++i) ++literal_counts_[std::to_integer<std::size_t>(raw[i])];
   literals_ += to - counted_;
   counted_ = to;
 }
@@ -276,21 +274,24 @@ std::size_t Block::coded_bits() const {
 
 void Block::write_literals(BitWriter& out, std::size_t from, std::size_t to) const {
   const std::byte* raw = raw_.data();
+  // A copy: what is written might lie over `out` itself, for all that the compiler knows, which would go to memory.
+  BitWriter writer = out;
   const auto add = [&](std::byte literal) {
     const auto symbol = std::to_integer<std::size_t>(literal);
-    out.add(codes_[symbol], bits_[symbol]);
+    writer.add(codes_[symbol], bits_[symbol]);
   };
   for (; from + 4 <= to; from += 4) {
     add(raw[from]);
     add(raw[from + 1]);
     add(raw[from + 2]);
     add(raw[from + 3]);
-    out.flush();
+    writer.flush();
   }
   for (; from < to; ++from) {
     add(raw[from]);
-    out.flush();
+    writer.flush();
   }
+  out = writer;
 }
 
 void Block::write_coded(BitWriter& out) const {
