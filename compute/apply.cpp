@@ -56,8 +56,11 @@ class SegmentWriter {
     if (is_conversion(job.target)) {
       const ColorSpace space = job.target == Target::lab ? ColorSpace::lab : ColorSpace::ycrcb;
       row_ = std::make_unique<ColorRow<T>>(space, view.width, step, job.levels);
+    } else if (job.target == Target::channels) {
+      channels_.resize(std::size_t{segment_} * step);
+      for (std::size_t channel = 0; channel < step; ++channel) split_.push_back(channels_.data() + channel * segment_);
     } else {
-      for (const Plane& plane : job.planes) readers_.emplace_back(view, plane, job.levels);
+      readers_.emplace_back(view, job.planes.front(), job.levels);
     }
   }
 
@@ -105,16 +108,28 @@ class SegmentWriter {
 
   void channels(T* pixels, std::uint32_t y, std::uint32_t x, std::uint32_t n, bool all) {
     const unsigned step = view_.format.channels();
+    if (step > 1) split(pixels, n);
     for (std::size_t p = 0; p < maps_.size(); ++p) {
-      T* out = step == 1 ? pixels : mapped_.data();
-      map(p, readers_[p].read(y, x, n), out, y, x, n);
-      count(p, out, n, all);
-      if (step == 1) continue;
-      if constexpr (sizeof(T) == 1) {
-        kernels_.place_u8(out, step, job_.planes[p].channel, n, pixels);
-      } else {
-        kernels_.place_u16(out, step, job_.planes[p].channel, n, pixels);
-      }
+      T* const samples = step == 1 ? pixels : split_[job_.planes[p].channel];
+      map(p, samples, samples, y, x, n);
+      count(p, samples, n, all);
+    }
+    if (step > 1) join(n, pixels);
+  }
+
+  void split(const T* pixels, std::uint32_t n) {
+    if constexpr (sizeof(T) == 1) {
+      kernels_.split_u8(pixels, view_.format.channels(), n, split_.data());
+    } else {
+      kernels_.split_u16(pixels, view_.format.channels(), n, split_.data());
+    }
+  }
+
+  void join(std::uint32_t n, T* pixels) {
+    if constexpr (sizeof(T) == 1) {
+      kernels_.join_u8(split_.data(), view_.format.channels(), n, pixels);
+    } else {
+      kernels_.join_u16(split_.data(), view_.format.channels(), n, pixels);
     }
   }
 
@@ -191,7 +206,8 @@ class SegmentWriter {
   std::vector<PlaneReader<T>> readers_;
   std::unique_ptr<ColorRow<T>> row_;
   std::vector<std::uint8_t> keep_;
-  std::vector<T> mapped_, saved_, work_;
+  std::vector<T> mapped_, saved_, work_, channels_;
+  std::vector<T*> split_;  ///< of each channel: its place in channels_
   std::vector<SampleCounter<T>> counters_;
   std::vector<PackedCell> packed_;  ///< empty: row by row
   std::uint64_t nodata_pixels_ = 0;

@@ -26,6 +26,13 @@ inline void count_eight(std::uint64_t eight, std::uint32_t* tables) {
   ++tables[768 + (eight >> 56)];
 }
 
+/// Eight packed pixels of three channels, in turn into the four tables of each channel.
+inline void count_eight_pixels(const std::uint8_t* pixels, std::uint32_t* const* tables) {
+  const std::uint64_t words[] = {word_at(pixels), word_at(pixels + 8), word_at(pixels + 16)};
+#pragma GCC unroll 24
+  for (std::size_t i = 0; i < 24; ++i) ++tables[i % 3][256 * (i / 3 % 4) + ((words[i / 8] >> (i % 8 * 8)) & 0xff)];
+}
+
 /// Four indices of 16 bits: 16-bit samples, or pairs of 8-bit ones.
 inline void count_four(std::uint64_t four, std::uint32_t* table) {
   ++table[four & 0xffff];

@@ -42,16 +42,20 @@ struct Kernels {
   /// Half of the samples as count_u8 does, the others as pairs: the one waits for stores, the other for the cache. The
   /// faster way for noise and for images that repeat themselves.
   void (*count_mixed_u8)(const std::uint8_t* samples, std::size_t n, std::uint32_t* tables, std::uint32_t* pairs);
+  /// The three channels of n packed pixels, each into its own four tables.
+  void (*count_rgb_u8)(const std::uint8_t* pixels, std::size_t n, std::uint32_t* const* tables);
   void (*count_u16)(const std::uint16_t* samples, std::size_t n, std::uint32_t* table);
   void (*apply_u8)(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut);
   void (*apply_u16)(const std::uint16_t* in, std::uint16_t* out, std::size_t n, const std::uint16_t* lut);
-  /// One channel of n pixels, from between the others, and back to its place.
+  /// One channel of n pixels, from between the others.
   void (*pick_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t channel, std::size_t n, std::uint8_t* out);
   void (*pick_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t channel, std::size_t n,
                    std::uint16_t* out);
-  void (*place_u8)(const std::uint8_t* in, std::size_t step, std::size_t channel, std::size_t n, std::uint8_t* pixels);
-  void (*place_u16)(const std::uint16_t* in, std::size_t step, std::size_t channel, std::size_t n,
-                    std::uint16_t* pixels);
+  /// All channels, out[c] being n samples of channel c, and back.
+  void (*split_u8)(const std::uint8_t* pixels, std::size_t step, std::size_t n, std::uint8_t* const* out);
+  void (*split_u16)(const std::uint16_t* pixels, std::size_t step, std::size_t n, std::uint16_t* const* out);
+  void (*join_u8)(const std::uint8_t* const* in, std::size_t step, std::size_t n, std::uint8_t* pixels);
+  void (*join_u16)(const std::uint16_t* const* in, std::size_t step, std::size_t n, std::uint16_t* pixels);
   /// CLAHE between four tables: entry v holds the upper left, upper right, lower left and lower right table's value for
   /// sample v, from the lowest bits up. `right` has a weight for each sample, `below` is the row's; both within [0, 1].
   /// float32, no fused operations, and the result rounded half to even and at most the largest sample, as in OpenCV.

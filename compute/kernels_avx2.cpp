@@ -104,6 +104,22 @@ HISTOD_AVX2 void count_mixed_u8(const std::uint8_t* samples, std::size_t n, std:
   scalar_kernels().count_mixed_u8(samples + done, n - done, tables, pairs);
 }
 
+/// Eight equal pixels are added at once.
+HISTOD_AVX2 void count_rgb_u8(const std::uint8_t* pixels, std::size_t n, std::uint32_t* const* tables) {
+  constexpr int k_eight = (1 << 24) - 1;
+  std::size_t i = 0;
+  // Each is compared with the one behind it, by 32 bytes: 35 are read, so the last pixels are left to the scalar loop.
+  for (; i + 12 <= n; i += 8) {
+    const std::uint8_t* const eight = pixels + 3 * i;
+    if ((_mm256_movemask_epi8(_mm256_cmpeq_epi8(load(eight), load(eight + 3))) & k_eight) == k_eight) {
+      for (std::size_t channel = 0; channel < 3; ++channel) tables[channel][eight[channel]] += 8;
+    } else {
+      count_eight_pixels(eight, tables);
+    }
+  }
+  scalar_kernels().count_rgb_u8(pixels + 3 * i, n - i, tables);
+}
+
 HISTOD_AVX2 void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
   std::size_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -214,19 +230,35 @@ HISTOD_AVX2 std::size_t pick_wide(const std::uint8_t* pixels, std::size_t channe
   return i;
 }
 
-/// The other channels are read and written again.
 template <std::size_t step>
-HISTOD_AVX2 std::size_t place_wide(const std::uint8_t* in, std::size_t channel, std::size_t n, std::uint8_t* pixels) {
-  __m128i shuffles[step];
-  for (std::size_t block = 0; block < step; ++block)
-    shuffles[block] = load_16(k_shuffles.place[step][channel][block].data());
+HISTOD_AVX2 std::size_t split_wide(const std::uint8_t* pixels, std::size_t n, std::uint8_t* const* out) {
   std::size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    const __m128i values = load_16(in + i);
+    __m128i blocks[step];
+    for (std::size_t block = 0; block < step; ++block) blocks[block] = load_16(pixels + i * step + 16 * block);
+    for (std::size_t channel = 0; channel < step; ++channel) {
+      __m128i picked = _mm_setzero_si128();
+      for (std::size_t block = 0; block < step; ++block)
+        picked = _mm_or_si128(picked,
+                              _mm_shuffle_epi8(blocks[block], load_16(k_shuffles.pick[step][channel][block].data())));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out[channel] + i), picked);
+    }
+  }
+  return i;
+}
+
+template <std::size_t step>
+HISTOD_AVX2 std::size_t join_wide(const std::uint8_t* const* in, std::size_t n, std::uint8_t* pixels) {
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    __m128i values[step];
+    for (std::size_t channel = 0; channel < step; ++channel) values[channel] = load_16(in[channel] + i);
     for (std::size_t block = 0; block < step; ++block) {
-      std::uint8_t* const at = pixels + i * step + 16 * block;
-      const __m128i placed = _mm_shuffle_epi8(values, shuffles[block]);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_blendv_epi8(placed, load_16(at), shuffles[block]));
+      __m128i placed = _mm_setzero_si128();
+      for (std::size_t channel = 0; channel < step; ++channel)
+        placed = _mm_or_si128(
+            placed, _mm_shuffle_epi8(values[channel], load_16(k_shuffles.place[step][channel][block].data())));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(pixels + i * step + 16 * block), placed);
     }
   }
   return i;
@@ -241,13 +273,24 @@ HISTOD_AVX2 void pick_u8(const std::uint8_t* pixels, std::size_t step, std::size
   scalar_kernels().pick_u8(pixels + step * done, step, channel, n - done, out + done);
 }
 
-HISTOD_AVX2 void place_u8(const std::uint8_t* in, std::size_t step, std::size_t channel, std::size_t n,
-                          std::uint8_t* pixels) {
-  const std::size_t done = step == 2   ? place_wide<2>(in, channel, n, pixels)
-                           : step == 3 ? place_wide<3>(in, channel, n, pixels)
-                           : step == 4 ? place_wide<4>(in, channel, n, pixels)
+HISTOD_AVX2 void split_u8(const std::uint8_t* pixels, std::size_t step, std::size_t n, std::uint8_t* const* out) {
+  const std::size_t done = step == 2   ? split_wide<2>(pixels, n, out)
+                           : step == 3 ? split_wide<3>(pixels, n, out)
+                           : step == 4 ? split_wide<4>(pixels, n, out)
                                        : 0;
-  scalar_kernels().place_u8(in + done, step, channel, n - done, pixels + step * done);
+  for (std::size_t channel = 0; channel < step; ++channel)
+    scalar_kernels().pick_u8(pixels + step * done, step, channel, n - done, out[channel] + done);
+}
+
+HISTOD_AVX2 void join_u8(const std::uint8_t* const* in, std::size_t step, std::size_t n, std::uint8_t* pixels) {
+  const std::size_t done = step == 2   ? join_wide<2>(in, n, pixels)
+                           : step == 3 ? join_wide<3>(in, n, pixels)
+                           : step == 4 ? join_wide<4>(in, n, pixels)
+                                       : 0;
+  if (done == 0) return scalar_kernels().join_u8(in, step, n, pixels);
+  for (std::size_t i = done; i < n; ++i) {
+    for (std::size_t channel = 0; channel < step; ++channel) pixels[i * step + channel] = in[channel][i];
+  }
 }
 
 /// What a row gives the blend of four tables' values.
@@ -396,11 +439,13 @@ const Kernels& avx2_kernels() {
     made.count_u8 = count_u8;
     made.count_pairs_u8 = count_pairs_u8;
     made.count_mixed_u8 = count_mixed_u8;
+    made.count_rgb_u8 = count_rgb_u8;
     made.count_u16 = count_u16;
     made.apply_u8 = apply_u8;
     made.apply_u16 = apply_u16;
     made.pick_u8 = pick_u8;
-    made.place_u8 = place_u8;
+    made.split_u8 = split_u8;
+    made.join_u8 = join_u8;
     made.blend_u8 = blend_u8;
     made.blend_u16 = blend_u16;
     made.luma_u8 = luma_u8;

@@ -29,6 +29,14 @@ void count_mixed_u8(const std::uint8_t* samples, std::size_t n, std::uint32_t* t
   for (; i < n; ++i) ++tables[samples[i]];
 }
 
+void count_rgb_u8(const std::uint8_t* pixels, std::size_t n, std::uint32_t* const* tables) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) count_eight_pixels(pixels + 3 * i, tables);
+  for (; i < n; ++i) {
+    for (std::size_t channel = 0; channel < 3; ++channel) ++tables[channel][pixels[3 * i + channel]];
+  }
+}
+
 /// One table of 256 KiB: more would leave the second-level cache. A run of equal samples is added at once.
 void count_u16(const std::uint16_t* samples, std::size_t n, std::uint32_t* table) {
   std::size_t i = 0;
@@ -88,10 +96,17 @@ void pick(const T* pixels, std::size_t step, std::size_t channel, std::size_t n,
 }
 
 template <class T>
-void place(const T* in, std::size_t step, std::size_t channel, std::size_t n, T* pixels) {
-  with_step(step, [in, n, to = pixels + channel](auto constant) {
-    for (std::size_t i = 0; i < n; ++i) to[i * constant] = in[i];
-  });
+void split(const T* pixels, std::size_t step, std::size_t n, T* const* out) {
+  for (std::size_t channel = 0; channel < step; ++channel) pick(pixels, step, channel, n, out[channel]);
+}
+
+template <class T>
+void join(const T* const* in, std::size_t step, std::size_t n, T* pixels) {
+  for (std::size_t channel = 0; channel < step; ++channel) {
+    with_step(step, [from = in[channel], n, to = pixels + channel](auto constant) {
+      for (std::size_t i = 0; i < n; ++i) to[i * constant] = from[i];
+    });
+  }
 }
 
 /// T is the sample, Four what holds an entry of each of four tables.
@@ -144,13 +159,16 @@ const Kernels& scalar_kernels() {
                                  count_u8,
                                  count_pairs_u8,
                                  count_mixed_u8,
+                                 count_rgb_u8,
                                  count_u16,
                                  apply_u8,
                                  apply_u16,
                                  pick<std::uint8_t>,
                                  pick<std::uint16_t>,
-                                 place<std::uint8_t>,
-                                 place<std::uint16_t>,
+                                 split<std::uint8_t>,
+                                 split<std::uint16_t>,
+                                 join<std::uint8_t>,
+                                 join<std::uint16_t>,
                                  blend<std::uint8_t, std::uint32_t>,
                                  blend<std::uint16_t, std::uint64_t>,
                                  luma<std::uint8_t>,

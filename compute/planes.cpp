@@ -122,11 +122,29 @@ void SampleCounter<T>::count_by(Counting way) {
 }
 
 template <class T>
-void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint32_t n) {
-  if (pending_ + n > k_pending_max) {
-    wide_.resize(k_bins<T>);
-    fold(wide_);
+void SampleCounter<T>::make_room(std::uint32_t n) {
+  if (pending_ + n <= k_pending_max) return;
+  wide_.resize(k_bins<T>);
+  fold(wide_);
+}
+
+template <class T>
+void SampleCounter<T>::add_rgb(std::span<SampleCounter> counters, const T* pixels, std::uint32_t n) {
+  assert(counters.size() == 3);
+  if constexpr (sizeof(T) == 1) {
+    std::array<std::uint32_t*, 3> tables;
+    for (std::size_t channel = 0; channel < tables.size(); ++channel) {
+      counters[channel].make_room(n);
+      counters[channel].pending_ += n;
+      tables[channel] = counters[channel].tables_.data();
+    }
+    counters.front().kernels_.count_rgb_u8(pixels, n, tables.data());
   }
+}
+
+template <class T>
+void SampleCounter<T>::add(const T* samples, const std::uint8_t* keep, std::uint32_t n) {
+  make_room(n);
   if (keep != nullptr) {
     kept_.resize(k_segment_pixels);
     if constexpr (sizeof(T) == 1) {

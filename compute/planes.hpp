@@ -113,6 +113,8 @@ class SampleCounter {
   void count_by(Counting way);
   /// Counts those whose keep is not 0, n <= k_segment_pixels; all of them when `keep` is null, n <= 2^30.
   void add(const T* samples, const std::uint8_t* keep, std::uint32_t n);
+  /// 8 bits: counts n packed pixels of three channels, each into its own counter, singly. n <= 2^30.
+  static void add_rgb(std::span<SampleCounter> counters, const T* pixels, std::uint32_t n);
   /// Adds the counts to `histogram` and begins anew.
   void fold_into(Histogram& histogram);
   /// The counts where they lie, one for each bin, to be worked on until clear(). Empty for 8 bits, where they lie in
@@ -124,6 +126,7 @@ class SampleCounter {
   void clear();
 
  private:
+  void make_room(std::uint32_t n);
   void count(const T* samples, std::uint32_t n);
   void fold(std::span<std::uint64_t> into);
   void fold_pairs(std::span<std::uint64_t> into);

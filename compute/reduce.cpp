@@ -44,12 +44,20 @@ Counting way_to_count(const ImageView& view, std::span<const Plane> planes, std:
   return best_for(view, planes[0], levels);
 }
 
+/// Whether all pixels of 8-bit RGB count, each channel by itself: they need not be taken apart for it.
+template <class T>
+bool counts_rgb(const ImageView& view, std::span<const Plane> planes, const Selection& selection) {
+  const bool channels = std::ranges::all_of(planes, [](const Plane& p) { return p.kind == PlaneKind::channel; });
+  return sizeof(T) == 1 && channels && planes.size() == 3 && view.format.channels() == 3 && selection.everything();
+}
+
 template <class T>
 void count_pass(const EqualizePage& page, std::span<const Plane> planes, std::uint32_t levels, Arena& arena,
                 std::span<PlaneCount> result) {
   const ImageView& view = page.image;
   const Selection selection = selection_of(page);
   const Counting way = way_to_count<T>(view, planes, levels, arena);
+  const bool rgb = counts_rgb<T>(view, planes, selection);
   std::mutex mutex;
   const auto body = [&](std::size_t begin, std::size_t end) {
     std::vector<PlaneReader<T>> readers;
@@ -61,6 +69,10 @@ void count_pass(const EqualizePage& page, std::span<const Plane> planes, std::ui
     std::array<std::uint8_t, k_segment_pixels> keep;
     std::uint64_t masked = 0;
     for (auto y = static_cast<std::uint32_t>(begin); y < end; ++y) {
+      if (rgb) {
+        SampleCounter<T>::add_rgb(counters, pixel_at<T>(view, y, 0), view.width);
+        continue;
+      }
       for_segments(view.width, k_segment_pixels, [&](std::uint32_t x, std::uint32_t n) {
         const bool all = selection.everything() || fill_keep<T>(view, selection, y, x, n, keep.data());
         if (!all) masked += static_cast<std::uint64_t>(std::count(keep.begin(), keep.begin() + n, 0));

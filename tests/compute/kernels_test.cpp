@@ -2,6 +2,7 @@
 #include "compute/kernels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -78,6 +79,32 @@ TEST_P(EveryIsa, CountsPairsOfManyBlocks) {
   }
 }
 
+/// Noise, one color, and runs of a color.
+TEST_P(EveryIsa, CountsRgbU8) {
+  for (const std::size_t n : k_lengths) {
+    for (const unsigned kind : {0u, 1u, 2u}) {
+      std::vector<std::uint8_t> pixels = random_samples<std::uint8_t>(3 * n, kind);
+      for (std::size_t i = 3; kind == 2 && i < 3 * n; ++i) {
+        if (i / 3 % 21 != 0) pixels[i] = pixels[i - 3];
+      }
+      std::array<std::vector<std::uint32_t>, 3> tables, expected;
+      std::array<std::uint32_t*, 3> at;
+      for (std::size_t channel = 0; channel < 3; ++channel) {
+        tables[channel].resize(k_count_tables_u8);
+        expected[channel].resize(256);
+        at[channel] = tables[channel].data();
+        for (std::size_t i = 0; i < n; ++i) ++expected[channel][pixels[3 * i + channel]];
+      }
+      kernels_.count_rgb_u8(pixels.data(), n, at.data());
+      for (std::size_t channel = 0; channel < 3; ++channel) {
+        for (std::size_t i = 256; i < k_count_tables_u8; ++i) tables[channel][i % 256] += tables[channel][i];
+        tables[channel].resize(256);
+        ASSERT_EQ(tables[channel], expected[channel]) << n << " " << kind << " " << channel;
+      }
+    }
+  }
+}
+
 TEST_P(EveryIsa, CountsMixedU8) {
   for (const std::size_t n : k_lengths) {
     for (const std::size_t offset : k_offsets) {
@@ -148,31 +175,37 @@ TEST_P(EveryIsa, AppliesU16) {
   }
 }
 
-template <class T, class Pick, class Place>
-void pick_and_place(Pick pick, Place place, std::span<const T> random) {
+template <class T, class Pick, class Split, class Join>
+void pick_split_and_join(Pick pick, Split split, Join join, std::span<const T> random) {
   for (const std::size_t n : k_lengths) {
     for (const std::size_t step : {2uz, 3uz, 4uz, 5uz, 7uz}) {
+      // Exactly as much memory as there are pixels: what is read or written beyond is seen by ASan.
+      const std::vector<T> pixels(random.begin(), random.begin() + static_cast<std::ptrdiff_t>(n * step));
+      std::vector<std::vector<T>> expected(step, std::vector<T>(n)), apart = expected;
+      std::vector<T*> out;
+      std::vector<const T*> in;
       for (std::size_t channel = 0; channel < step; ++channel) {
-        // Exactly as much memory as there are pixels: what is read or written beyond is seen by ASan.
-        std::vector<T> pixels(random.begin(), random.begin() + static_cast<std::ptrdiff_t>(n * step));
-        const std::vector<T> values(random.end() - static_cast<std::ptrdiff_t>(n), random.end());
-        std::vector<T> picked(n), expected(n), placed = pixels;
-        for (std::size_t i = 0; i < n; ++i) {
-          expected[i] = pixels[i * step + channel];
-          placed[i * step + channel] = values[i];
-        }
+        for (std::size_t i = 0; i < n; ++i) expected[channel][i] = pixels[i * step + channel];
+        std::vector<T> picked(n);
         pick(pixels.data(), step, channel, n, picked.data());
-        ASSERT_EQ(picked, expected) << n << " pixels of " << step << ", channel " << channel;
-        place(values.data(), step, channel, n, pixels.data());
-        ASSERT_EQ(pixels, placed) << n << " pixels of " << step << ", channel " << channel;
+        ASSERT_EQ(picked, expected[channel]) << n << " pixels of " << step << ", channel " << channel;
+        out.push_back(apart[channel].data());
+        in.push_back(expected[channel].data());
       }
+      split(pixels.data(), step, n, out.data());
+      ASSERT_EQ(apart, expected) << n << " pixels of " << step;
+      std::vector<T> joined(n * step, T{9});
+      join(in.data(), step, n, joined.data());
+      ASSERT_EQ(joined, pixels) << n << " pixels of " << step;
     }
   }
 }
 
-TEST_P(EveryIsa, PicksChannelsAndPlacesThem) {
-  pick_and_place<std::uint8_t>(kernels_.pick_u8, kernels_.place_u8, random_samples<std::uint8_t>(40'000, 0));
-  pick_and_place<std::uint16_t>(kernels_.pick_u16, kernels_.place_u16, random_samples<std::uint16_t>(40'000, 0));
+TEST_P(EveryIsa, PicksChannelsSplitsAndJoinsThem) {
+  pick_split_and_join<std::uint8_t>(kernels_.pick_u8, kernels_.split_u8, kernels_.join_u8,
+                                    random_samples<std::uint8_t>(40'000, 0));
+  pick_split_and_join<std::uint16_t>(kernels_.pick_u16, kernels_.split_u16, kernels_.join_u16,
+                                     random_samples<std::uint16_t>(40'000, 0));
 }
 
 TEST_P(EveryIsa, BlendsU8) {

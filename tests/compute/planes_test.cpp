@@ -2,6 +2,7 @@
 #include "compute/planes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -110,6 +111,20 @@ TEST(SampleCounter, EachWayCountsTheSame) {
       counter.fold_into(histogram);
       EXPECT_EQ(counts_of(histogram), expected) << way.name;
     }
+  }
+}
+
+TEST(SampleCounter, PackedPixelsGoToTheCountersOfTheirChannels) {
+  std::vector<SampleCounter<std::uint8_t>> counters(3);
+  std::array<Samples, 3> channels;
+  for (const Samples& pixels : {noise(3 * 5'003), walk(3 * 777, 2), Samples(3 * 64, 200)}) {
+    SampleCounter<std::uint8_t>::add_rgb(counters, pixels.data(), static_cast<std::uint32_t>(pixels.size() / 3));
+    for (std::size_t i = 0; i < pixels.size(); ++i) channels[i % 3].push_back(pixels[i]);
+  }
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    Histogram histogram(256);
+    counters[channel].fold_into(histogram);
+    EXPECT_EQ(counts_of(histogram), naive_counts(channels[channel], 256)) << channel;
   }
 }
 
