@@ -22,6 +22,7 @@
 #include "daemon/node_metrics.hpp"
 #include "daemon/systemd.hpp"
 #include "daemon/worker.hpp"
+#include "net/http/tls.hpp"
 
 namespace histod::daemon {
 
@@ -100,8 +101,10 @@ Pipeline::Options pipeline_options(const Options& options, std::size_t jobs_runn
   return out;
 }
 
-Worker::Options worker_options(const Options& options, const Placement& placement, std::size_t index) {
+Worker::Options worker_options(const Options& options, const Placement& placement, std::size_t index,
+                               std::shared_ptr<boost::asio::ssl::context> peer_tls) {
   Worker::Options out;
+  out.peer_tls = std::move(peer_tls);
   const std::size_t workers = placement.workers.size();
   const std::size_t attempts = std::max<std::size_t>(2, workers);
   out.index = static_cast<unsigned>(index);
@@ -150,6 +153,9 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())
     certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
+  if (!options_.peer_token_file.empty())
+    services_.peers = std::make_unique<const Peers>(
+        services_.fleet, value_or_fail(read_peer_token(options_.peer_token_file), "--peer-token-file"));
   arenas_ = make_arenas(services_.placement);
   try {
     start_workers();
@@ -176,9 +182,12 @@ void Application::end() {
 
 void Application::start_workers() {
   const Placement& placement = services_.placement;
+  std::shared_ptr<boost::asio::ssl::context> peer_tls;
+  if (services_.peers)
+    peer_tls = value_or_fail(net::http::make_tls_client_context(options_.peer_ca_file), "--peer-ca-file");
   for (std::size_t i = 0; i < placement.workers.size(); ++i) {
     const auto make_handler = [this](Worker& worker) { return std::make_unique<api::Api>(services_, worker); };
-    services_.workers.push_back(std::make_unique<Worker>(worker_options(options_, placement, i),
+    services_.workers.push_back(std::make_unique<Worker>(worker_options(options_, placement, i, peer_tls),
                                                          *arenas_[placement.arena_of(i)], make_handler));
   }
 }
@@ -197,6 +206,8 @@ void Application::note_fallbacks() {
     note(system(s.pool.numa_bind_errno), "memory not bound to its NUMA node");
     note(system(s.pool.huge_errno), "no explicit huge pages");
   }
+  if (!options_.zookeeper.empty() && !services_.peers)
+    services_.fallbacks.push_back({"other nodes not asked", "--peer-token-file is not set"});
   for (const Fallback& fallback : services_.fallbacks)
     log_.once(fallback.what, LogLevel::warn, "fallback", {{"what", fallback.what}, {"why", fallback.why}});
 }
@@ -346,9 +357,11 @@ void Application::drain() {
   engine_.stop();
   const bool gone = fleet_->stop_within(k_fleet_grace);
   if (!gone) log_.warn("not waited for: ZooKeeper's servers are still being looked up");
+  for (const auto& worker : services_.workers) worker->stop_and_join();
+  const auto looks_up = [](const auto& worker) { return worker->client_stats().lookups.get() > 0; };
   log_.info("stopped");
-  // All that is to last is on the disk, and the resolver cannot be called back.
-  if (!gone) std::_Exit(0);
+  // All that is to last is on the disk, and a resolver cannot be called back.
+  if (!gone || std::ranges::any_of(services_.workers, looks_up)) std::_Exit(0);
 }
 
 }  // namespace histod::daemon

@@ -113,6 +113,8 @@ std::vector<std::string> check_fleet_options(const Options& options) {
     errors.emplace_back(
         "--peer-token-file is set, but --zookeeper-credential-file is not: anybody could enter the fleet and be shown "
         "the token");
+  if (!options.peer_ca_file.empty() && options.peer_token_file.empty())
+    errors.emplace_back("--peer-ca-file is set, but --peer-token-file is not: without it no other node is asked");
   return errors;
 }
 
@@ -165,10 +167,6 @@ std::expected<Fleet::Options, std::string> fleet_options(const Options& options,
   out.settings.self = {options.node_name, std::move(identity), advertised_url(options, port), HISTOD_VERSION,
                        std::thread::hardware_concurrency()};
   out.session_timeout = options.zookeeper_session_timeout;
-  if (!options.peer_token_file.empty()) {
-    const auto token = read_peer_token(options.peer_token_file);
-    if (!token) return std::unexpected("--peer-token-file: " + token.error());
-  }
   if (options.zookeeper_credential_file.empty()) return out;
   auto credential = control::read_credential(options.zookeeper_credential_file);
   if (!credential) return std::unexpected("--zookeeper-credential-file: " + credential.error());

@@ -71,6 +71,41 @@ void declare_http(Services& s) {
   });
 }
 
+void declare_peers(Services& s) {
+  using Stats = net::http::ClientStats;
+  using Counter = net::Counter Stats::*;
+  Metrics& m = s.metrics;
+  const auto each = [&s](Counter counter) {
+    return [&s, counter](const Emit& emit) {
+      for (const auto& worker : s.workers)
+        emit(worker_label(*worker), static_cast<double>((worker->client_stats().*counter).get()));
+    };
+  };
+  m.counter("histod_peer_requests_total", "Requests to other nodes.", each(&Stats::requests));
+  m.counter("histod_peer_answers_total", "Whole answers of other nodes, whatever their status.", each(&Stats::answers));
+  m.counter("histod_peer_retries_total", "Requests to other nodes that were sent again, on a fresh connection.",
+            each(&Stats::retries));
+  m.counter("histod_peer_connections_opened_total", "Connections to other nodes.", each(&Stats::connections));
+  m.counter("histod_peer_connections_reused_total", "Requests to other nodes on a connection that waited.",
+            each(&Stats::reused));
+  m.counter("histod_peer_received_bytes_total", "Bytes received from other nodes.", each(&Stats::received_bytes));
+  m.counter("histod_peer_sent_bytes_total", "Bytes sent to other nodes.", each(&Stats::sent_bytes));
+  m.counter("histod_peer_copied_bytes_total", "Payload bytes from other nodes copied in user space.",
+            each(&Stats::copied_bytes));
+  m.gauge("histod_peer_requests_in_flight", "Requests to other nodes that are not answered yet.",
+          each(&Stats::in_flight));
+  m.gauge("histod_peer_connections_idle", "Connections to other nodes that wait.", each(&Stats::idle));
+  m.counter("histod_peer_errors_total", "Requests to other nodes that failed, by kind.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const auto& errors = worker->client_stats().errors;
+      for (std::size_t kind = 0; kind < errors.size(); ++kind)
+        emit({{"worker", std::to_string(worker->index())},
+              {"kind", std::string(net::http::kind_name(static_cast<net::http::PeerError::Kind>(kind)))}},
+             static_cast<double>(errors[kind].get()));
+    }
+  });
+}
+
 void declare_images(Services& s) {
   Metrics& m = s.metrics;
   m.counter("histod_images_total", "Images processed.",
@@ -194,6 +229,7 @@ void declare_fleet(Services& s) {
 void declare_metrics(Services& services) {
   declare_node(services);
   declare_http(services);
+  declare_peers(services);
   declare_images(services);
   declare_jobs(services);
   declare_fleet(services);

@@ -44,6 +44,7 @@ struct Options {
   std::string zookeeper_credential_file;
   std::chrono::milliseconds zookeeper_session_timeout{10'000};
   std::string peer_token_file;  ///< empty: this node asks nothing of the others
+  std::string peer_ca_file;     ///< empty: the system's authorities
   std::string advertise_url;    ///< empty: by what is listened on
   std::uint64_t min_nodes = 1;
   std::chrono::milliseconds takeover_after{60'000};

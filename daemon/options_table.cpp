@@ -63,6 +63,8 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_fleet, "peer-token-file", &Options::peer_token_file, "FILE",
      "The token by which this node asks the others, one line; their --token-file has it as `peer TOKEN NAME`. Mode "
      "0600."},
+    {k_fleet, "peer-ca-file", &Options::peer_ca_file, "FILE",
+     "Certificate authorities (PEM) of the other nodes, where they serve HTTPS. Default: the system's."},
     {k_fleet, "advertise-url", &Options::advertise_url, "URL",
      "Where the other nodes reach this one. Default: the first --listen; for all addresses, the host's name."},
     {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N",

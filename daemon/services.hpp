@@ -14,6 +14,7 @@
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/options.hpp"
+#include "daemon/peers.hpp"
 #include "daemon/topology.hpp"
 
 namespace histod::daemon {
@@ -44,6 +45,7 @@ struct Services {
   std::atomic<bool> draining{false};
   FleetBoard fleet = {};                ///< how the fleet stands
   std::atomic<Fleet*> member{nullptr};  ///< this node's part in it; null: it has not begun
+  std::unique_ptr<const Peers> peers = {};  ///< null: the other nodes are not asked
 };
 
 }  // namespace histod::daemon

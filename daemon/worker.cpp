@@ -62,6 +62,8 @@ void Worker::build(compute::Arena& arena, MakeHandler& make_handler) {
   } else {
     register_error_ = registered.error();
   }
+  client_.emplace(io_, *pool_, net::http::ClientOptions{.tls = options_.peer_tls, .registration = registered_.get()},
+                  client_stats_);
   pipeline_ = std::make_unique<Pipeline>(options_.pipeline, *pool_, arena, mailbox_);
   handler_ = make_handler(*this);
   server_ = std::make_unique<net::http::Server>(io_, *pool_, *handler_, options_.limits, http_stats_);
@@ -91,6 +93,7 @@ void Worker::main(compute::Arena& arena, MakeHandler& make_handler, std::promise
   server_.reset();
   handler_.reset();
   pipeline_.reset();
+  client_.reset();
   registered_.reset();
   pool_.reset();
 }
@@ -113,7 +116,7 @@ void Worker::tick() {
     pipeline_->poll();
     pool_->trim(k_trim_bytes);
     publish();
-    if (stopping_ && drained_ && pipeline_->in_hand() == 0)
+    if (stopping_ && drained_ && pipeline_->in_hand() == 0 && client_stats_.in_flight.get() == 0)
       io_.stop();
     else
       tick();
@@ -136,6 +139,7 @@ void Worker::stop_and_join() {
   if (!thread_.joinable()) return;
   mailbox_.complete([this] {
     stopping_ = true;
+    client_->close();
     server_->drain([this] { drained_ = true; });
     server_->abort();
   });

@@ -23,6 +23,7 @@
 #include "daemon/mailbox.hpp"
 #include "daemon/pipeline.hpp"
 #include "net/buffer_pool.hpp"
+#include "net/http/client.hpp"
 #include "net/http/message.hpp"
 #include "net/http/server.hpp"
 #include "net/registered.hpp"
@@ -51,6 +52,7 @@ class Worker {
     bool arena_apart = false;  ///< the arena runs on other CPUs
     net::BufferPool::Options pool;
     net::http::Limits limits;
+    std::shared_ptr<boost::asio::ssl::context> peer_tls;  ///< whom to trust of the other nodes; null: none by TLS
     Pipeline::Options pipeline;
     std::size_t mailbox_messages = 8'192;  ///< of them limits.connections for connections, the rest for completions
   };
@@ -69,7 +71,8 @@ class Worker {
   /// Any thread: idle connections close, busy ones finish; `done` is called on the worker's thread.
   void drain(std::move_only_function<void()> done);
   void abort();
-  /// Not from the worker's thread: cuts what connections are left, lets the work in hand end, and joins the thread.
+  /// Not from the worker's thread: cuts what connections are left, those to other nodes too, lets the work in hand
+  /// end, and joins the thread.
   void stop_and_join();
 
   Mailbox& mailbox() { return mailbox_; }
@@ -77,6 +80,7 @@ class Worker {
   unsigned index() const { return options_.index; }
   std::uint64_t bytes_in_flight() const;
   const net::http::Stats& http_stats() const { return http_stats_; }
+  const net::http::ClientStats& client_stats() const { return client_stats_; }
 
   /// Any thread: what the worker said of itself at most a tick ago.
   WorkerSnapshot published() const;
@@ -84,6 +88,7 @@ class Worker {
   // The worker's own thread only.
   net::BufferPool& pool() { return *pool_; }
   Pipeline& pipeline() { return *pipeline_; }
+  net::http::Client& client() { return *client_; }
   compute::Arena& arena() { return *arena_; }
   bool arena_apart() const { return options_.arena_apart; }
 
@@ -100,9 +105,11 @@ class Worker {
   boost::asio::io_context io_{1};
   Mailbox mailbox_;
   net::http::Stats http_stats_;
+  net::http::ClientStats client_stats_;
   // Made on the worker's thread, so that their memory is its node's.
   std::optional<net::BufferPool> pool_;
   std::unique_ptr<net::Registration> registered_;
+  std::optional<net::http::Client> client_;  ///< asks the other nodes
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<net::http::Handler> handler_;
   std::unique_ptr<net::http::Server> server_;

@@ -98,7 +98,9 @@ Client::Client(asio::io_context& io, BufferPool& pool, ClientOptions options, Cl
   state_->myself = state_;
 }
 
-Client::~Client() {
+Client::~Client() { close(); }
+
+void Client::close() {
   state_->closed = true;
   for (Exchange* exchange : state_->exchanges) exchange->cancel();
   state_->close_idle();

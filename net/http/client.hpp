@@ -87,6 +87,7 @@ struct ClientStats {
   Counter retries;
   Counter answers;
   std::array<Counter, PeerError::k_kinds> errors;  ///< by kind
+  Counter lookups;  ///< gauge: names that the resolver's thread is asked for, or has not come back with
   Counter received_bytes, sent_bytes;
   Counter copied_bytes;  ///< payload bytes that net/copy moved in user space
 };
@@ -123,13 +124,15 @@ class Client {
   };
 
   Client(boost::asio::io_context& io, BufferPool& pool, ClientOptions options, ClientStats& stats);
-  /// Cancels whatever is in flight. The replies still come, from the loop: run it until they have.
+  /// close(). The replies still come, from the loop: run it until they have.
   ~Client();
 
   /// A request that failed on a reused connection before a byte of its answer came is sent once more on a fresh one, if
   /// it is idempotent by its method (GET, HEAD, PUT, DELETE) or by the caller's word.
   Call request(PeerRequest request, Reply reply);
   void close_idle();
+  /// Cancels whatever is in flight, and whatever is asked from now on.
+  void close();
 
  private:
   // tidy: allow(shared-ptr) exchanges that are being cancelled outlive their client

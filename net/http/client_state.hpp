@@ -30,7 +30,7 @@ struct ClientState {
   const ClientOptions options;
   ClientStats& stats;
   std::vector<Exchange*> exchanges;
-  bool closed = false;                ///< the client is gone
+  bool closed = false;                ///< nothing is asked any more
   std::weak_ptr<ClientState> myself;  ///< for the sweeper, which may come when nobody is left
 
  private:

@@ -41,7 +41,8 @@ Exchange::Exchange(std::shared_ptr<ClientState> client, PeerRequest request, Cli
       request_(std::move(request)),
       reply_(std::move(reply)),
       event_(client_->io),
-      whole_until_(Clock::now() + request_.deadlines.whole) {
+      whole_until_(Clock::now() + request_.deadlines.whole),
+      cancelled_(client_->closed) {
   client_->add(*this);
 }
 
@@ -138,7 +139,9 @@ Exchange::Stepping Exchange::resolve() {
   }
   arm(Kind::timed_out_connect, connect_until_);
   resolver_.emplace(client_->io);
+  client_->stats.lookups.add();
   const auto take = [self = shared_from_this()](boost::system::error_code error, const auto& found) {
+    self->client_->stats.lookups.sub();
     if (self->finished_) return;
     for (const auto& entry : found) self->addresses_.push_back(entry.endpoint());
     self->resolved_ = error;

@@ -96,18 +96,7 @@ TEST(FleetOptions, APeerTokenIsForMembersOnly) {
   EXPECT_THAT(errors({"--peer-token-file=f"}), ElementsAre(HasSubstr("anybody could enter the fleet")));
   EXPECT_THAT(errors({"--peer-token-file=f", "--zookeeper=zk1:2181"}), ElementsAre(HasSubstr("anybody could enter")));
   EXPECT_THAT(errors({"--peer-token-file=f", "--zookeeper=zk1:2181", "--zookeeper-credential-file=g"}), IsEmpty());
-  const test::TemporaryFolder folder;
-  const std::string credential = folder.file("zookeeper", "histod:0123456789abcdef\n");
-  const auto joined = [&](const std::string& token_file) {
-    return fleet_options(
-        parsed({"--zookeeper=zk1:2181", "--zookeeper-credential-file", credential, "--peer-token-file", token_file}),
-        "", 80);
-  };
-  EXPECT_TRUE(joined(folder.file("good", "0123456789abcdef\n")));
-  const auto refused = joined(folder.file("bad", "secret"));
-  ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error(),
-              AllOf(HasSubstr("--peer-token-file: "), HasSubstr("16 to 512"), Not(HasSubstr("secret"))));
+  EXPECT_THAT(errors({"--peer-ca-file=c"}), ElementsAre(HasSubstr("no other node is asked")));
 }
 
 TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
