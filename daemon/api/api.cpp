@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/worker.hpp"
 
@@ -169,8 +170,11 @@ void Api::handle(http::Request request, http::Responder responder) {
 void Api::go_on(http::Request request, http::Responder responder, std::unique_ptr<EarlyDecode> early_decode) {
   Match match = match_route(request.head.method, request.head.path);
   const Resource resource = match.route->resource;
+  // Whoever is no node of the fleet cannot have one answer for another.
+  const bool forwarded = request.head.field(k_forwarded) == "1" &&
+                         services_.auth.role_of(request.head.field("Authorization")) == Role::peer;
   resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter),
-                   std::move(early_decode)});
+                   std::move(early_decode), forwarded});
 }
 
 http::Response Api::refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,

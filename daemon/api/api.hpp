@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -29,6 +30,7 @@ struct Context {
   net::http::Responder responder;
   std::string parameter;                                ///< what stood for "{}" in the route's path, decoded
   std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
+  bool forwarded = false;                               ///< another node asks for what is here
 
   void send(net::http::Response response) { responder.send(std::move(response)); }
   void fail(const Problem& problem);
@@ -87,15 +89,15 @@ void jobs_get(Context context);
 void jobs_result(Context context);
 void jobs_delete(Context context);
 void datasets_post(Context context);  // datasets.cpp
-void datasets_list(Context context);
-void datasets_get(Context context);
 void datasets_delete(Context context);
 void dataset_images_post(Context context);
-void dataset_images_list(Context context);
 void dataset_finalize(Context context);
 void dataset_apply(Context context);
 void dataset_lut_get(Context context);
 void dataset_lut_put(Context context);
+void datasets_list(Context context);  // dataset_reads.cpp
+void datasets_get(Context context);
+void dataset_images_list(Context context);
 void upload(Context context);  // compat.cpp
 void download(Context context);
 void health_original(Context context);
@@ -110,10 +112,13 @@ void page(Context context);
 
 /// Sends a job's result, which must be done; used by jobs.cpp and compat.cpp.
 void send_result(Context context, const jobs::JobRecord& record, std::string_view disposition);
+/// The same of a job that is not here, from the node that has it; which may wait for it that long.
+void look_for_result(Context context, Problem not_here, std::chrono::milliseconds wait);
+/// The answer to who sent a job; `node` is the one that has it.
+using Accepted = net::http::Response (*)(const jobs::Submitted& submitted, const std::string& node);
 /// Stores what the request holds as a job, or as an image of a dataset, and answers with `answer`.
-void submit_job(Context context, Query options, net::http::Response (*answer)(const jobs::Submitted& submitted),
-                const std::string& dataset = {});
+void submit_job(Context context, Query options, Accepted answer, const std::string& dataset = {});
 /// 202 with the job.
-net::http::Response job_accepted(const jobs::Submitted& submitted);
+net::http::Response job_accepted(const jobs::Submitted& submitted, const std::string& node);
 
 }  // namespace histod::daemon::api

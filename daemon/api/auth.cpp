@@ -223,6 +223,13 @@ Verdict Auth::check(std::string_view authorization, std::string_view peer, Role 
   return {Access::granted, token->role, token->name, {}};
 }
 
+Role Auth::role_of(std::string_view authorization) const {
+  const auto digest = jobs::sha256(bearer_token(authorization));
+  const std::lock_guard lock(mutex_);
+  const Token* token = find(digest);
+  return token == nullptr ? Role::none : token->role;
+}
+
 std::optional<Auth::Stamp> Auth::stamp_of(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return {};

@@ -97,6 +97,8 @@ class Auth {
 
   /// `authorization`: the field's value, empty when there is none. `peer`: a numeric address.
   Verdict check(std::string_view authorization, std::string_view peer, Role needed);
+  /// Of who has been let in; not counted.
+  Role role_of(std::string_view authorization) const;
   /// Call each second: reads the file again when its inode, size or time changed.
   PollResult poll();
   std::size_t token_count() const;

@@ -18,7 +18,7 @@ namespace {
 constexpr std::chrono::seconds k_download_wait{30};
 constexpr std::string_view k_final = "_final.";
 
-http::Response uploaded(const jobs::Submitted& submitted) {
+http::Response uploaded(const jobs::Submitted& submitted, const std::string& /*node*/) {
   return json_response(200, boost::json::object{{"job_id", submitted.record.id}});
 }
 
@@ -55,6 +55,8 @@ void download(Context context) {
   engine.wait(id, k_download_wait, [kept = std::move(kept)](jobs::Outcome<jobs::JobRecord> outcome) mutable {
     Mailbox& home = kept->worker.mailbox();
     home.complete([kept = std::move(kept), outcome = std::move(outcome)] {
+      if (!outcome && outcome.error().status == 404)
+        return look_for_result(std::move(*kept), outcome.error(), k_download_wait);
       if (!outcome) return kept->fail(outcome.error());
       deliver(std::move(*kept), *outcome);
     });

@@ -1,87 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
 
 #include "compute/table_text.hpp"
+#include "daemon/api/dataset_json.hpp"
 #include "daemon/api/engine_call.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/fleet.hpp"
 #include "daemon/jobs/record_text.hpp"
-#include "daemon/log.hpp"
 #include "daemon/tables_json.hpp"
 
 namespace histod::daemon::api {
 
 namespace http = net::http;
-namespace json = boost::json;
 using jobs::DatasetStatus;
-using jobs::JobState;
 
 namespace {
 
-constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
+constexpr std::uint64_t k_kinds_max = 1'000;
 constexpr std::size_t k_name_bytes_max = 200;
 constexpr std::uint64_t k_entries_max = 2'000'000;  ///< of tables in one answer: 12 MB as text, which no lease holds
-
-json::object lut_json(const jobs::DatasetLut& lut, bool stale) {
-  json::array kinds;
-  for (const jobs::LutKind& kind : lut.kinds)
-    kinds.push_back(json::object{{"quantity", kind.quantity},
-                                 {"planes", kind.planes},
-                                 {"bins", kind.bins},
-                                 {"levels", kind.levels},
-                                 {"images", kind.images},
-                                 {"counted", kind.counted},
-                                 {"masked", kind.masked}});
-  return {{"revision", lut.revision}, {"digest", lut.digest}, {"origin", jobs::origin_name(lut.origin)},
-          {"images", lut.images},     {"stale", stale},       {"made_at", format_time(lut.made_ms)},
-          {"kinds", std::move(kinds)}};
-}
-
-/// Counting comes first; what is applied is told once all is counted.
-json::object progress_json(const DatasetStatus& status) {
-  const jobs::Datasets::Images& images = status.images;
-  const bool applies = status.record.lut && status.record.applied_revision == status.record.lut->revision;
-  const bool counting = images.waiting > 0;
-  const bool applying = !counting && applies && images.made < images.counted;
-  const bool of_making = !counting && applies;
-  return {{"phase", counting   ? "counting"
-                    : applying ? "applying"
-                               : "idle"},
-          {"items_done", of_making ? images.made : images.total - images.waiting},
-          {"items_total", of_making ? images.counted : images.total},
-          {"bytes_done", of_making ? images.made_bytes : images.bytes - images.waiting_bytes},
-          {"bytes_total", of_making ? images.counted_bytes : images.bytes}};
-}
-
-json::object dataset_json(const DatasetStatus& status) {
-  const jobs::DatasetRecord& record = status.record;
-  json::object options;
-  for (const auto& [name, value] : record.options) options[name] = valid_utf8(value);
-  if (!record.reference.empty()) options["reference"] = record.reference;
-  const auto in_state = [&](JobState state) { return status.images.in_state[static_cast<std::size_t>(state)]; };
-  return {{"id", record.id},
-          {"name", valid_utf8(record.name)},
-          {"created_at", format_time(record.created_ms)},
-          {"changed_at", format_time(record.changed_ms)},
-          {"options", std::move(options)},
-          {"images", json::object{{"total", status.images.total},
-                                  {"queued", in_state(JobState::queued)},
-                                  {"running", in_state(JobState::running)},
-                                  {"counted", status.images.counted},
-                                  {"done", in_state(JobState::done)},
-                                  {"failed", in_state(JobState::failed)},
-                                  {"bytes", status.images.bytes}}},
-          {"lut", record.lut ? json::value(lut_json(*record.lut, status.stale)) : json::value(nullptr)},
-          {"progress", progress_json(status)}};
-}
 
 /// Answers with the dataset.
 jobs::Reply<DatasetStatus> tell(WaitingPtr waiting, unsigned status) {
   return at_home<DatasetStatus>(std::move(waiting), [status](WaitingPtr w, const DatasetStatus& dataset) {
-    http::Response response = json_response(status, dataset_json(dataset));
+    http::Response response = json_response(status, dataset_json(dataset, w->context.services.options.node_name));
     if (status == 201) response.fields.emplace_back("Location", "/v1/datasets/" + dataset.record.id);
     w->context.send(std::move(response));
   });
@@ -123,12 +67,6 @@ std::expected<NewDataset, Problem> new_dataset(Query query) {
     return std::unexpected(bad_option("pages plays no part: every page of every image gets the same table"));
   out.options = std::move(query);
   return out;
-}
-
-std::expected<std::uint64_t, Problem> list_limit(const Query& query) {
-  const auto given = query.find("limit");
-  if (given == query.end()) return k_list_default;
-  return number_option("limit", given->second, 1, k_list_max);
 }
 
 /// Which of the two forms is wanted: what Accept names first.
@@ -186,28 +124,6 @@ void datasets_post(Context context) {
   });
 }
 
-void datasets_list(Context context) {
-  const auto query = parse_query(context.request.head.query);
-  if (!query) return context.fail(query.error());
-  const auto limit = list_limit(*query);
-  if (!limit) return context.fail(limit.error());
-  if (query->size() > query->count("limit")) return context.fail(bad_option("there is the option limit only"));
-  jobs::Engine& engine = context.services.engine;
-  engine.list_datasets(*limit,
-                       at_home<std::vector<DatasetStatus>>(
-                           wait_with(std::move(context)), [](WaitingPtr w, const std::vector<DatasetStatus>& all) {
-                             json::array list;
-                             for (const DatasetStatus& one : all) list.push_back(dataset_json(one));
-                             w->context.send(json_response(200, json::object{{"datasets", std::move(list)}}));
-                           }));
-}
-
-void datasets_get(Context context) {
-  jobs::Engine& engine = context.services.engine;
-  const std::string id = context.parameter;
-  engine.get_dataset(id, tell(wait_with(std::move(context)), 200));
-}
-
 void datasets_delete(Context context) {
   Fleet* const fleet = context.services.member;
   if (fleet == nullptr) return context.fail(make_problem(503, "starting", "this node has not joined the fleet yet"));
@@ -229,36 +145,6 @@ void dataset_images_post(Context context) {
   submit_job(std::move(context), {}, job_accepted, id);
 }
 
-void dataset_images_list(Context context) {
-  const auto query = parse_query(context.request.head.query);
-  if (!query) return context.fail(query.error());
-  const auto limit = list_limit(*query);
-  if (!limit) return context.fail(limit.error());
-  std::optional<JobState> state;
-  std::string after;
-  for (const auto& [name, value] : *query) {
-    if (name == "state") {
-      state = jobs::state_from_name(value);
-      if (!state) return context.fail(bad_option("state takes queued, running, counted, done, failed or cancelled"));
-    } else if (name == "after") {
-      after = value;
-    } else if (name != "limit") {
-      return context.fail(bad_option("there is no option " + name + "; there are limit, state and after"));
-    }
-  }
-  jobs::Engine& engine = context.services.engine;
-  const std::string id = context.parameter;
-  engine.list_images(
-      id, *limit, after, state,
-      at_home<jobs::ImagePage>(wait_with(std::move(context)), [](WaitingPtr w, const jobs::ImagePage& page) {
-        json::array list;
-        for (const jobs::JobRecord& record : page.images) list.push_back(job_json(record));
-        w->context.send(json_response(
-            200, json::object{{"jobs", std::move(list)},
-                              {"next", page.next.empty() ? json::value(nullptr) : json::value(page.next)}}));
-      }));
-}
-
 void dataset_finalize(Context context) {
   const std::string id = context.parameter;
   ask_fleet(std::move(context), 200,
@@ -277,7 +163,7 @@ void dataset_lut_get(Context context) {
   std::optional<std::uint64_t> kind;
   for (const auto& [name, value] : *query) {
     if (name != "kind") return context.fail(bad_option("there is no option " + name + "; there is kind"));
-    const auto number = number_option(name, value, 0, k_list_max);
+    const auto number = number_option(name, value, 0, k_kinds_max);
     if (!number) return context.fail(number.error());
     kind = *number;
   }

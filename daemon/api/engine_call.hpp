@@ -24,20 +24,27 @@ inline WaitingPtr wait_with(Context context) {
   return std::make_unique<Waiting>(std::move(context), net::Lease{}, jobs::JobRecord{});
 }
 
-/// A reply that takes what the engine says back to the request's worker, and calls then(waiting, outcome) there; a
-/// problem is answered.
-template <class T, class Then>
-jobs::Reply<T> at_home(WaitingPtr waiting, Then then) {
-  return [waiting = std::move(waiting), then](jobs::Outcome<T> outcome) mutable {
+/// A reply that takes what the engine says back to the request's worker, and calls then(waiting, outcome) there;
+/// otherwise(waiting, problem) when it is a problem.
+template <class T, class Then, class Otherwise>
+jobs::Reply<T> at_home_or(WaitingPtr waiting, Then then, Otherwise otherwise) {
+  return [waiting = std::move(waiting), then, otherwise](jobs::Outcome<T> outcome) mutable {
     Mailbox& home = waiting->context.worker.mailbox();
-    home.complete([waiting = std::move(waiting), then, outcome = std::move(outcome)]() mutable {
-      if (!outcome) return waiting->context.fail(outcome.error());
+    home.complete([waiting = std::move(waiting), then, otherwise, outcome = std::move(outcome)]() mutable {
+      if (!outcome) return otherwise(std::move(waiting), std::move(outcome.error()));
       if constexpr (std::is_void_v<T>)
         then(std::move(waiting));
       else
         then(std::move(waiting), std::move(*outcome));
     });
   };
+}
+
+/// The same; a problem is answered.
+template <class T, class Then>
+jobs::Reply<T> at_home(WaitingPtr waiting, Then then) {
+  return at_home_or<T>(std::move(waiting), then,
+                       [](WaitingPtr w, const Problem& problem) { w->context.fail(problem); });
 }
 
 }  // namespace histod::daemon::api

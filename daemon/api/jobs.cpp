@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "daemon/api/api.hpp"
 #include "daemon/api/engine_call.hpp"
+#include "daemon/api/fan_out.hpp"
 #include "daemon/api/input.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/worker.hpp"
@@ -23,6 +25,8 @@ namespace {
 
 constexpr std::uint64_t k_list_default = 100, k_list_max = 1'000;
 constexpr std::size_t k_key_bytes_max = 255;
+constexpr http::Deadlines k_result_deadlines{std::chrono::seconds(2), std::chrono::seconds(10),
+                                             std::chrono::minutes(5)};
 
 bool is_key(std::string_view key) {
   return key.size() <= k_key_bytes_max && std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
@@ -44,10 +48,25 @@ void respond_with_result(WaitingPtr waiting, std::string_view disposition) {
   waiting->context.send(std::move(response));
 }
 
+/// What the engine has not may be another node's.
+void ask_elsewhere(WaitingPtr waiting, Problem problem) {
+  if (problem.status != 404) return waiting->context.fail(problem);
+  Question question = same_question(waiting->context);
+  look_elsewhere(std::move(waiting->context), std::move(question), std::move(problem));
+}
+
 }  // namespace
 
-http::Response job_accepted(const jobs::Submitted& submitted) {
-  http::Response response = json_response(202, job_json(submitted.record));
+void look_for_result(Context context, Problem not_here, std::chrono::milliseconds wait) {
+  Question question = same_question(context);
+  question.deadlines = k_result_deadlines;
+  question.deadlines.stall += wait;
+  question.answer_bytes_max = context.worker.pool().stats().budget_bytes;
+  look_elsewhere(std::move(context), std::move(question), std::move(not_here));
+}
+
+http::Response job_accepted(const jobs::Submitted& submitted, const std::string& node) {
+  http::Response response = json_response(202, job_json(submitted.record, node));
   response.fields.emplace_back("Location", "/v1/jobs/" + submitted.record.id);
   if (submitted.replayed) response.fields.emplace_back("Idempotency-Replayed", "true");
   return response;
@@ -68,8 +87,7 @@ void send_result(Context context, const JobRecord& record, std::string_view disp
                      }));
 }
 
-void submit_job(Context context, Query options, http::Response (*answer)(const jobs::Submitted& submitted),
-                const std::string& dataset) {
+void submit_job(Context context, Query options, Accepted answer, const std::string& dataset) {
   if (const auto checked = image_options(options); !checked) return context.fail(checked.error());
   const std::string_view key = context.request.head.field("Idempotency-Key");
   if (!is_key(key))
@@ -87,7 +105,7 @@ void submit_job(Context context, Query options, http::Response (*answer)(const j
   WaitingPtr waiting = wait_with(std::move(context));
   engine.submit(std::move(job),
                 at_home<jobs::Submitted>(std::move(waiting), [answer](WaitingPtr w, const jobs::Submitted& submitted) {
-                  w->context.send(answer(submitted));
+                  w->context.send(answer(submitted, w->context.services.options.node_name));
                 }));
 }
 
@@ -117,42 +135,48 @@ void jobs_list(Context context) {
   jobs::Engine& engine = context.services.engine;
   engine.list(limit, state,
               at_home<std::vector<JobRecord>>(
-                  wait_with(std::move(context)), [](WaitingPtr w, const std::vector<JobRecord>& records) {
+                  wait_with(std::move(context)), [limit](WaitingPtr w, const std::vector<JobRecord>& records) {
                     boost::json::array list;
-                    for (const JobRecord& record : records) list.push_back(job_json(record));
-                    w->context.send(json_response(200, boost::json::object{{"jobs", std::move(list)}}));
+                    for (const JobRecord& record : records)
+                      list.push_back(job_json(record, w->context.services.options.node_name));
+                    answer_list(std::move(w->context), {"jobs", limit}, {{"jobs", std::move(list)}});
                   }));
 }
 
 void jobs_get(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(wait_with(std::move(context)), [](WaitingPtr w, const JobRecord& record) {
-               w->context.send(json_response(200, job_json(record)));
-             }));
+  const auto tell = [](WaitingPtr w, const JobRecord& record) {
+    w->context.send(json_response(200, job_json(record, w->context.services.options.node_name)));
+  };
+  engine.get(id, at_home_or<JobRecord>(wait_with(std::move(context)), tell, ask_elsewhere));
 }
 
 void jobs_result(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.get(id, at_home<JobRecord>(wait_with(std::move(context)), [](WaitingPtr w, const JobRecord& record) {
-               if (record.result) return send_result(std::move(w->context), record, "attachment");
-               if (record.state == jobs::JobState::failed)
-                 return w->context.fail(
-                     make_problem(410, "job-failed", record.error ? record.error->detail : "the job failed"));
-               w->context.fail(
-                   make_problem(409, "not-finished", fmt::format("the job is {}", jobs::state_name(record.state))));
-             }));
+  const auto deliver = [](WaitingPtr w, const JobRecord& record) {
+    if (record.result) return send_result(std::move(w->context), record, "attachment");
+    if (record.state == jobs::JobState::failed)
+      return w->context.fail(make_problem(410, "job-failed", record.error ? record.error->detail : "the job failed"));
+    w->context.fail(make_problem(409, "not-finished", fmt::format("the job is {}", jobs::state_name(record.state))));
+  };
+  const auto otherwise = [](WaitingPtr w, Problem problem) {
+    if (problem.status != 404) return w->context.fail(problem);
+    look_for_result(std::move(w->context), std::move(problem), {});
+  };
+  engine.get(id, at_home_or<JobRecord>(wait_with(std::move(context)), deliver, otherwise));
 }
 
 void jobs_delete(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  engine.remove(id, at_home<void>(wait_with(std::move(context)), [](WaitingPtr w) {
-                  http::Response response;
-                  response.status = 204;
-                  w->context.send(std::move(response));
-                }));
+  const auto done = [](WaitingPtr w) {
+    http::Response response;
+    response.status = 204;
+    w->context.send(std::move(response));
+  };
+  engine.remove(id, at_home_or<void>(wait_with(std::move(context)), done, ask_elsewhere));
 }
 
 }  // namespace histod::daemon::api

@@ -219,7 +219,7 @@ std::vector<jobs::JobPlane> job_planes(const ImageResult& result, const ImageOpt
   return planes;
 }
 
-json::object job_json(const jobs::JobRecord& record) {
+json::object job_json(const jobs::JobRecord& record, std::string_view node) {
   json::object options, timing;
   for (const auto& [name, value] : record.options) options[name] = valid_utf8(value);
   for (const auto& [step, ms] : record.timing_ms) timing[step] = ms;
@@ -238,6 +238,7 @@ json::object job_json(const jobs::JobRecord& record) {
                                   {"levels", plane.levels},
                                   {"rule", plane.rule}});
   json::object out{{"id", record.id},
+                   {"node", node},
                    {"state", jobs::state_name(record.state)},
                    {"created_at", time_json(record.created_ms)},
                    {"started_at", time_json(record.started_ms)},

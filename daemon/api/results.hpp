@@ -31,7 +31,8 @@ std::map<std::string, double> timing_ms(const Timings& timings);
 /// The body of POST /v1/histogram. `bins`: arrays of more bins than that are folded to it.
 boost::json::object histogram_json(const ImageResult& result, const ImageOptions& options, std::uint32_t bins);
 std::vector<jobs::JobPlane> job_planes(const ImageResult& result, const ImageOptions& options);
-boost::json::object job_json(const jobs::JobRecord& record);
+/// `node`: the name of the one that has it.
+boost::json::object job_json(const jobs::JobRecord& record, std::string_view node);
 
 /// `attachment` or `inline`, with the name quoted as RFC 6266 has it.
 std::string content_disposition(std::string_view kind, std::string_view filename);

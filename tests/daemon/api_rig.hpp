@@ -21,6 +21,7 @@ namespace histod::test {
 inline constexpr std::string_view k_read_token = "read-token-0123456789";
 inline constexpr std::string_view k_submit_token = "submit-token-0123456789";
 inline constexpr std::string_view k_admin_token = "admin-token-0123456789";
+inline constexpr std::string_view k_peer_token = "peer-token-0123456789";
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
@@ -214,7 +215,7 @@ class ApiRig {
 
   static std::string tokens() {
     return "read " + std::string(k_read_token) + " reader\nsubmit " + std::string(k_submit_token) + " sender\nadmin " +
-           std::string(k_admin_token) + " boss\n";
+           std::string(k_admin_token) + " boss\npeer " + std::string(k_peer_token) + " node\n";
   }
   void serve(Exchange& exchange) {
     net::http::Request request;

@@ -251,7 +251,7 @@ jobs::JobRecord done_record() {
 }
 
 TEST(JobJson, SaysAllOfADoneJob) {
-  const json::object out = job_json(done_record());
+  const json::object out = job_json(done_record(), "n1");
   EXPECT_EQ(out.at("id").as_string(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
   EXPECT_EQ(out.at("state").as_string(), "done");
   EXPECT_EQ(out.at("created_at").as_string(), "2026-01-01T00:00:00.001Z");
@@ -274,7 +274,7 @@ TEST(JobJson, SaysWhatIsNotKnownYetAsNothing) {
   record.planes.clear();
   record.timing_ms.clear();
   record.input.format.clear();
-  const json::object out = job_json(record);
+  const json::object out = job_json(record, "n1");
   EXPECT_TRUE(out.at("started_at").is_null());
   EXPECT_TRUE(out.at("finished_at").is_null());
   for (const char* name : {"result", "planes", "timing_ms", "error"}) EXPECT_FALSE(out.contains(name)) << name;
@@ -288,7 +288,7 @@ TEST(JobJson, AFailedJobSaysWhy) {
   record.error.emplace();
   record.error->status = 422;
   record.error->code = "broken-image";
-  const json::object out = job_json(record);
+  const json::object out = job_json(record, "n1");
   EXPECT_EQ(out.at("error").at("type").as_string(), "urn:histod:problem:broken-image");
 }
 

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs and datasets over several nodes: whichever node is asked answers for all of them."""
+import json
+import re
+import signal
+import urllib.error
+import urllib.request
+
+import numpy as np
+
+import images
+from fleet_test import OPENER, FleetTest, wait_for
+from harness import main
+
+
+class FleetDataTest(FleetTest):
+    def call(self, name, path, method="GET", body=None, token=None, headers=None):
+        """(status, headers, body). `token`: None: the fleet's, empty: none."""
+        request = urllib.request.Request(self.nodes[name]["url"] + path, data=body, method=method, headers=headers or {})
+        if token != "":
+            request.add_header("Authorization", f"Bearer {token or self.token}")
+        try:
+            with OPENER.open(request, timeout=90) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def submit(self, name, body, path="/v1/jobs"):
+        status, _, answer = self.call(name, path, "POST", body)
+        self.assertEqual(status, 202, answer)
+        return json.loads(answer)
+
+    def job(self, name, job):
+        status, _, body = self.call(name, f"/v1/jobs/{job}")
+        return json.loads(body) if status == 200 else status
+
+    def is_done(self, name, job):
+        return wait_for(lambda: self.job(name, job)["state"] in ("done", "failed") and self.job(name, job), f"{job} is done")
+
+    def metric(self, name, metric):
+        """The sum of its samples."""
+        text = self.call(name, "/metrics")[2].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{re.escape(metric)}[ {{]", line))
+
+
+class AnyNodeTest(FleetDataTest):
+    def test_a_job_is_read_fetched_and_deleted_at_another_node(self):
+        self.up("10s", "-n", "3")
+        pixels = images.noisy(131, 97)
+        job = self.submit("node1", images.encode(pixels))
+        self.assertEqual(job["node"], "node1")
+        for name in self.nodes:
+            done = self.is_done(name, job["id"])
+            self.assertEqual((done["state"], done["node"]), ("done", "node1"))
+            for path in (f"/v1/jobs/{job['id']}/result", f"/download/{job['id']}_final.png"):
+                status, headers, body = self.call(name, path)
+                self.assertEqual((status, headers["Content-Type"]), (200, "image/png"), body)
+                self.assertEqual(headers["Histod-Lut-Digest"], done["result"]["lut_digest"])
+                self.assertEqual(headers["Content-Disposition"], f"attachment; filename=\"{job['id']}_equalized.png\"")
+                np.testing.assert_array_equal(images.decode(body), images.equalized(pixels))
+            self.assertEqual([one["id"] for one in json.loads(self.call(name, "/v1/jobs")[2])["jobs"]], [job["id"]])
+        self.assertGreater(self.metric("node2", "histod_peer_answers_total"), 0)
+        failed = [line for line in self.call("node2", "/metrics")[2].decode().splitlines() if line.startswith("histod_peer_errors_total")]
+        self.assertEqual([line for line in failed if not line.endswith(" 0") and "cancelled" not in line], [])
+        self.assertEqual(self.metric("node2", "histod_fallback"), self.metric("node1", "histod_fallback"))
+        self.assertEqual(self.call("node3", f"/v1/jobs/{job['id']}", "DELETE")[0], 204)
+        for name in self.nodes:
+            self.assertEqual(self.job(name, job["id"]), 404)
+
+    def test_lists_are_of_all_nodes_and_say_who_is_missing(self):
+        self.up("60s", "-n", "3")
+        jobs = [self.submit(name, images.encode(images.noisy(64, 48, seed=index))) for index, name in enumerate(["node1", "node2", "node3"] * 2)]
+        for name in self.nodes:
+            listed = json.loads(self.call(name, "/v1/jobs?limit=5")[2])
+            self.assertEqual([job["id"] for job in listed["jobs"]], sorted((job["id"] for job in jobs), reverse=True)[:5])
+            self.assertEqual({job["id"]: job["node"] for job in listed["jobs"]},
+                             {job["id"]: job["node"] for job in jobs if job["id"] in {one["id"] for one in listed["jobs"]}})
+            self.assertNotIn("unreachable", listed)
+        dataset = json.loads(self.call("node1", "/v1/datasets?name=walls", "POST", b"")[2])
+        self.assertEqual([node["name"] for node in dataset["nodes"]], ["node1"])
+        self.assertEqual(json.loads(self.call("node3", f"/v1/datasets/{dataset['id']}")[2])["name"], "walls")
+        self.stop("node2")
+        listed = json.loads(self.call("node3", "/v1/jobs")[2])
+        self.assertEqual(listed["unreachable"], ["node2"])
+        self.assertEqual({job["id"] for job in listed["jobs"]}, {job["id"] for job in jobs if job["node"] != "node2"})
+        of_node2 = next(job["id"] for job in jobs if job["node"] == "node2")
+        status, headers, body = self.call("node1", f"/v1/jobs/{of_node2}")
+        self.assertEqual((status, headers["Retry-After"]), (503, "1"), body)
+        self.assertIn("node2", json.loads(body)["detail"])
+
+    def stop(self, *names):
+        """Their processes stand still; they go on before the fleet is taken down."""
+        pids = [self.nodes[name]["pid"] for name in names]
+        self.send(pids, signal.SIGSTOP)
+        self.addCleanup(self.send, pids, signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    main()
