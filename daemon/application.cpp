@@ -15,6 +15,7 @@
 
 #include "daemon/api/api.hpp"
 #include "daemon/fleet_options.hpp"
+#include "daemon/http_peers.hpp"
 #include "daemon/jobs/runner.hpp"
 #include "daemon/jobs/ulid.hpp"
 #include "daemon/no_peers.hpp"
@@ -120,6 +121,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
                          + out.pipeline.requests_max * 2       // returns from the arena, and room for the next
                          + out.pipeline.requests_max * 2       // of each result: begun, and its sender told
                          + api::ExpressLane::k_images_max * 2  // of each image coming in: a step done, a sender told
+                         + HttpPeers::k_copies_max             // of copies: the image is read
                          + attempts * 3                        // dispatch, input, end of storing
                          + 16;                                 // drain, abort, stop, listeners
   return out;
@@ -163,6 +165,8 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     declare_metrics(services_);
     if (auto started = engine_.start(); !started)
       throw StartFailure{"--spool " + options_.spool_path + ": " + started.error().message()};
+    const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
+    services_.identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
     open_listeners();
     join_fleet();
   } catch (...) {
@@ -239,9 +243,7 @@ void Application::open_listeners() {
 
 /// After the listeners: peers are told a port that is open.
 void Application::join_fleet() {
-  const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
-  std::string identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
-  auto joined = value_or_fail(fleet_options(options_, std::move(identity), listeners_.front()->port()), "fleet");
+  auto joined = value_or_fail(fleet_options(options_, services_.identity, listeners_.front()->port()), "fleet");
   const std::string& url = joined.settings.self.address;
   if (!options_.zookeeper.empty()) {
     log_.info("joining the fleet",
@@ -254,7 +256,10 @@ void Application::join_fleet() {
   joined.work.custody.takeover_after = options_.takeover_after;
   joined.work.datasets.min_nodes = options_.min_nodes;
   joined.work.datasets.ttl = options_.result_ttl;
-  const auto make_link = [](control::Executor& executor) { return std::make_unique<NoPeers>(executor); };
+  const auto make_link = [this](control::Executor& executor) -> std::unique_ptr<PeerLink> {
+    if (services_.peers) return std::make_unique<HttpPeers>(services_, executor);
+    return std::make_unique<NoPeers>(executor);
+  };
   fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link);
   services_.member = fleet_.get();
 }

@@ -106,6 +106,23 @@ void declare_peers(Services& s) {
   });
 }
 
+void declare_copies(Services& s) {
+  Metrics& m = s.metrics;
+  const auto value = [&s](std::atomic<std::uint64_t> CopyStats::* which) {
+    return std::function<double()>([&s, which] { return static_cast<double>((s.copies.*which).load()); });
+  };
+  m.counter("histod_copies_sent_total", "Copies of jobs that other nodes have taken.", value(&CopyStats::kept));
+  m.counter("histod_copies_failed_total", "Times that a node has not taken a copy.", value(&CopyStats::failed));
+  m.counter("histod_copies_missing_total", "Jobs not accepted because too few nodes have taken a copy.",
+            value(&CopyStats::refused));
+  m.counter("histod_copies_sent_bytes_total", "Bytes of images and masks in the copies taken.",
+            value(&CopyStats::bytes));
+  m.counter("histod_copy_seconds_total", "Time spent on sending copies of jobs.",
+            std::function<double()>([&s] { return static_cast<double>(s.copies.ns.load()) / 1e9; }));
+  m.counter("histod_security_events_total", "Attempts at what is for others; peer: at what nodes ask each other.",
+            [&s](const Emit& emit) { emit({{"kind", "peer"}}, static_cast<double>(s.peer_intrusions.load())); });
+}
+
 void declare_images(Services& s) {
   Metrics& m = s.metrics;
   m.counter("histod_images_total", "Images processed.",
@@ -230,6 +247,7 @@ void declare_metrics(Services& services) {
   declare_node(services);
   declare_http(services);
   declare_peers(services);
+  declare_copies(services);
   declare_images(services);
   declare_jobs(services);
   declare_fleet(services);

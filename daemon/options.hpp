@@ -47,6 +47,7 @@ struct Options {
   std::string peer_ca_file;     ///< empty: the system's authorities
   std::string advertise_url;    ///< empty: by what is listened on
   std::uint64_t min_nodes = 1;
+  std::uint64_t replicas = 2;
   std::chrono::milliseconds takeover_after{60'000};
 
   std::string spool_path = "histod-spool";

@@ -67,6 +67,8 @@ const std::array k_rows = std::to_array<OptionRow>({
      "Certificate authorities (PEM) of the other nodes, where they serve HTTPS. Default: the system's."},
     {k_fleet, "advertise-url", &Options::advertise_url, "URL",
      "Where the other nodes reach this one. Default: the first --listen; for all addresses, the host's name."},
+    {k_fleet, "replicas", CountMember{&Options::replicas}, "N",
+     "How many nodes have a job on their disks before it is accepted, as long as there are as many.", 1, 3},
     {k_fleet, "min-nodes", CountMember{&Options::min_nodes}, "N",
      "With fewer members, the fleet raises an alert and refuses work on datasets.", 1, 10'000},
     {k_fleet, "takeover-after", &Options::takeover_after, "TIME",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/api/auth.hpp"
+#include "daemon/copies.hpp"
 #include "daemon/fleet_board.hpp"
 #include "daemon/jobs/engine.hpp"
 #include "daemon/log.hpp"
@@ -43,9 +44,12 @@ struct Services {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
-  FleetBoard fleet = {};                ///< how the fleet stands
-  std::atomic<Fleet*> member{nullptr};  ///< this node's part in it; null: it has not begun
+  FleetBoard fleet = {};                    ///< how the fleet stands
+  std::atomic<Fleet*> member{nullptr};      ///< this node's part in it; null: it has not begun
   std::unique_ptr<const Peers> peers = {};  ///< null: the other nodes are not asked
+  std::string identity = {};                ///< of this node's spool; known before anybody listens
+  CopyStats copies = {};
+  std::atomic<std::uint64_t> peer_intrusions{0};  ///< requests at the nodes' own door by whoever is none
 };
 
 }  // namespace histod::daemon

@@ -89,6 +89,7 @@ class Worker {
   net::BufferPool& pool() { return *pool_; }
   Pipeline& pipeline() { return *pipeline_; }
   net::http::Client& client() { return *client_; }
+  net::Counter& copied_bytes() { return http_stats_.copied_bytes; }
   compute::Arena& arena() { return *arena_; }
   bool arena_apart() const { return options_.arena_apart; }
 

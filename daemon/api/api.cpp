@@ -7,6 +7,7 @@
 
 #include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/peer_message.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -37,6 +38,13 @@ constexpr std::array k_routes{
     Route{"POST", "/v1/datasets/{}/apply", Role::submit, BodyKind::none, dataset_apply},
     Route{"GET", "/v1/datasets/{}/lut", Role::read, BodyKind::none, dataset_lut_get},
     Route{"PUT", "/v1/datasets/{}/lut", Role::submit, BodyKind::tables, dataset_lut_put},
+    Route{"PUT", "/v1/peer/copies/{}", Role::peer, BodyKind::copy, peer_copy_put},
+    Route{"DELETE", "/v1/peer/copies/{}", Role::peer, BodyKind::none, peer_copy_delete},
+    Route{"POST", "/v1/peer/owned", Role::peer, BodyKind::ids, peer_owned},
+    Route{"POST", "/v1/peer/disown", Role::peer, BodyKind::ids, peer_disown},
+    Route{"GET", "/v1/peer/datasets/{}/share", Role::peer, BodyKind::none, peer_share},
+    Route{"GET", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::none, peer_tables_get},
+    Route{"PUT", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::tables, peer_tables_put},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
@@ -143,6 +151,11 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
   if (needed != Role::none) {
     std::uint64_t retry_after_s = 0;
     if (const auto problem = authorize(head, needed, retry_after_s)) {
+      if (needed == Role::peer) {
+        ++services_.peer_intrusions;
+        services_.log.warn("security: whoever is no node asks as one",
+                           {{"peer", head.peer}, {"path", head.path}, {"status", problem->status}});
+      }
       http::Response response = text_response(problem->status, k_problem_type, problem_json(*problem));
       if (problem->status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"histod\"");
       if (problem->status == 429) response.fields.emplace_back("Retry-After", fmt::format("{}", retry_after_s));
@@ -150,6 +163,8 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
     }
   }
   if (match.route->body == BodyKind::none) return http::BodyAdmission{0};
+  if (match.route->body == BodyKind::copy) return http::BodyAdmission{services_.options.max_upload_bytes};
+  if (match.route->body == BodyKind::ids) return http::BodyAdmission{k_ids_bytes_max};
   if (match.route->body == BodyKind::tables) return http::BodyAdmission{k_tables_bytes_max};
   // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.
   if (worker_.pipeline().in_hand() >= services_.options.max_requests_queued)

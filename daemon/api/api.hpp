@@ -39,7 +39,8 @@ struct Context {
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
 
-enum class BodyKind : std::uint8_t { none, image, tables };
+/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs.
+enum class BodyKind : std::uint8_t { none, image, tables, copy, ids };
 
 struct Route {
   std::string_view method;
@@ -105,6 +106,13 @@ void ready_original(Context context);
 void healthz(Context context);  // health.cpp
 void readyz(Context context);
 void metrics(Context context);
+void peer_copy_put(Context context);  // peer.cpp
+void peer_copy_delete(Context context);
+void peer_owned(Context context);
+void peer_disown(Context context);
+void peer_share(Context context);
+void peer_tables_get(Context context);
+void peer_tables_put(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void openapi(Context context);  // page.cpp

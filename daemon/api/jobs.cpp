@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 #include <fmt/core.h>
 
+#include "daemon/api/accept.hpp"
 #include "daemon/api/api.hpp"
 #include "daemon/api/engine_call.hpp"
 #include "daemon/api/fan_out.hpp"
@@ -104,8 +105,9 @@ void submit_job(Context context, Query options, Accepted answer, const std::stri
   jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key), dataset};
   WaitingPtr waiting = wait_with(std::move(context));
   engine.submit(std::move(job),
-                at_home<jobs::Submitted>(std::move(waiting), [answer](WaitingPtr w, const jobs::Submitted& submitted) {
-                  w->context.send(answer(submitted, w->context.services.options.node_name));
+                at_home<jobs::Submitted>(std::move(waiting), [answer, sent = SentImage{input->image, input->mask}](
+                                                                 WaitingPtr w, jobs::Submitted submitted) {
+                  accept_job(std::move(w), std::move(submitted), sent, answer);
                 }));
 }
 

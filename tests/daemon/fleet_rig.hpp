@@ -16,11 +16,15 @@
 /// Several nodes in one program that reach each other over loopback; the test says who is a member.
 namespace histod::test {
 
+/// An identity that a test can read.
+inline std::string identity_of(const std::string& name) { return std::string(26 - name.size(), '0') + name; }
+
 /// One node: an ApiRig that listens.
 class ListeningRig {
  public:
   explicit ListeningRig(const std::string& name) : name_(name) {
     rig.options.node_name = name;
+    rig.services.identity = identity_of(name);
     rig.services.peers = std::make_unique<const daemon::Peers>(rig.services.fleet, std::string(k_peer_token));
     rig.at_worker([this] {
       const auto on_accept = [this](int fd) { EXPECT_TRUE(rig.worker().adopt(fd, nullptr)); };
@@ -40,9 +44,6 @@ class ListeningRig {
   const std::string name_;
   std::unique_ptr<net::http::Listener> listener_;
 };
-
-/// An identity that a test can read.
-inline std::string identity_of(const std::string& name) { return std::string(26 - name.size(), '0') + name; }
 
 class FleetRig {
  public:
@@ -79,7 +80,7 @@ inline std::string make_dataset(ApiRig& node, const std::string& id = "01ARYZ6S4
   record.name = "walls";
   record.created_ms = record.changed_ms = EngineRig::k_start_ms;
   const auto made = node.engine_rig.ask<daemon::jobs::DatasetStatus>(&daemon::jobs::Engine::put_dataset, record,
-                                                                      daemon::jobs::SharedTables());
+                                                                     daemon::jobs::SharedTables());
   EXPECT_TRUE(made) << made.error().detail;
   return id;
 }

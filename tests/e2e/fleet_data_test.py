@@ -38,6 +38,12 @@ class FleetDataTest(FleetTest):
     def is_done(self, name, job):
         return wait_for(lambda: self.job(name, job)["state"] in ("done", "failed") and self.job(name, job), f"{job} is done")
 
+    def stop(self, *names):
+        """Their processes stand still; they go on before the fleet is taken down."""
+        pids = [self.nodes[name]["pid"] for name in names]
+        self.send(pids, signal.SIGSTOP)
+        self.addCleanup(self.send, pids, signal.SIGCONT)
+
     def metric(self, name, metric):
         """The sum of its samples."""
         text = self.call(name, "/metrics")[2].decode()
@@ -89,11 +95,49 @@ class AnyNodeTest(FleetDataTest):
         self.assertEqual((status, headers["Retry-After"]), (503, "1"), body)
         self.assertIn("node2", json.loads(body)["detail"])
 
-    def stop(self, *names):
-        """Their processes stand still; they go on before the fleet is taken down."""
-        pids = [self.nodes[name]["pid"] for name in names]
-        self.send(pids, signal.SIGSTOP)
-        self.addCleanup(self.send, pids, signal.SIGCONT)
+
+class CopiesTest(FleetDataTest):
+    def kept(self, job):
+        """{node: the image it has on its disk} of those that have one."""
+        files = {name: self.state / name / "spool" / "jobs" / job / "input" for name in self.nodes}
+        return {name: file.read_bytes() for name, file in files.items() if file.exists()}
+
+    def test_accepted_is_on_two_disks(self):
+        self.up("60s", "-n", "3")
+        # Large enough that it is not done, and its image dropped, before the disks are looked at.
+        body = images.encode(images.noisy(3000, 2000))
+        for name, holder in (("node1", "node2"), ("node3", "node1")):
+            job = self.submit(name, body)
+            self.assertEqual(self.kept(job["id"]).get(holder), body)
+            record = (self.state / holder / "spool" / "jobs" / job["id"] / "record").read_text()
+            self.assertTrue(record.startswith("histod-job 2 "), record[:40])
+            self.assertEqual(self.is_done("node2", job["id"])["node"], name)
+        sent = self.metric("node1", "histod_copies_sent_total")
+        self.assertGreaterEqual(sent, 1)  # more when the node looked for jobs without a copy before it knew of that one
+        self.assertEqual(self.metric("node1", "histod_copies_sent_bytes_total"), sent * len(body))
+        self.stop("node2")
+        job = self.submit("node1", body)
+        self.assertEqual(self.kept(job["id"]).get("node3"), body, "the next one after the silent one")
+        self.assertGreaterEqual(self.metric("node1", "histod_copies_failed_total"), 1)
+        self.stop("node3")
+        before = self.metric("node1", "histod_spool_bytes")
+        status, headers, answer = self.call("node1", "/v1/jobs", "POST", images.encode(images.noisy(99, 88)))
+        self.assertEqual((status, headers["Retry-After"], json.loads(answer)["type"]), (503, "1", "urn:histod:problem:no-replica"))
+        self.assertLessEqual(self.metric("node1", "histod_spool_bytes"), before, "it is not kept here either")
+        self.assertEqual(self.metric("node1", "histod_copies_missing_total"), 1)
+
+    def test_what_nodes_ask_each_other_is_for_nodes(self):
+        self.up("10s", "-n", "2")
+        path = "/v1/peer/owned"
+        self.assertEqual(self.call("node1", path, "POST", b'{"ids":[]}', token="")[0], 401)
+        self.assertEqual(self.call("node1", path, "POST", b'{"ids":[]}', token="x" * 30)[0], 401)
+        self.assertEqual(self.call("node1", path, "POST", b'{"ids":[]}')[0], 403)
+        self.assertEqual(self.metric("node1", 'histod_security_events_total{kind="peer"}'), 3)
+        self.assertEqual(self.log("node1").count("whoever is no node asks as one"), 3)
+        peer = (self.state / "peer-token").read_text().strip()
+        fields = {"Histod-Peer-Version": "1"}
+        self.assertEqual(self.call("node1", path, "POST", b'{"ids":[]}', token=peer, headers=fields)[::2], (200, b'{"ids":[]}'))
+        self.assertEqual(self.call("node1", path, "POST", b'{"ids":[]}', token=peer)[0], 400)
 
 
 if __name__ == "__main__":
