@@ -9,7 +9,7 @@ namespace histod::daemon::api {
 
 namespace {
 /// Less is not worth waking the worker: where it shares its CPU with the arena, that holds up the encoding.
-constexpr std::size_t k_piece_bytes = 256u << 10;
+constexpr std::size_t k_growth_bytes = 256u << 10;
 }  // namespace
 
 void GrowingImage::send(net::http::Responder& responder, net::http::Response response, net::Lease lease) {
@@ -21,7 +21,7 @@ void GrowingImage::send(net::http::Responder& responder, net::http::Response res
 
 void GrowingImage::grown(std::size_t bytes) {
   if (bytes < next_bytes_) return;
-  next_bytes_ = bytes + k_piece_bytes;
+  next_bytes_ = bytes + k_growth_bytes;
   if (!mark_.raise(bytes)) return;
   mailbox_.complete([self = shared_from_this()] { self->sink_->body_grew(); });
 }

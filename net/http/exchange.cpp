@@ -18,11 +18,6 @@ bool is_target(std::string_view text) {
   return text.starts_with('/') && std::ranges::all_of(text, fits);
 }
 
-bool is_field_text(std::string_view text) {
-  const auto fits = [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f); };
-  return std::ranges::all_of(text, fits);
-}
-
 bool is_ours(std::string_view name) {
   static constexpr std::string_view k_ours[] = {"Host",    "Connection", "Content-Length", "Transfer-Encoding",
                                                 "Trailer", "Upgrade",    "Expect",         "TE"};

@@ -26,13 +26,6 @@ bool is_boundary(std::string_view text) {
   });
 }
 
-bool is_field_text(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t') || byte == 0x7f;
-  });
-}
-
 /// One parameter after another of a field value: ; name=token or ; name="quoted".
 class Parameters {
  public:

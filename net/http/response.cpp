@@ -27,7 +27,7 @@ asio::const_buffer body_buffer(const Response& response) {
   return std::visit(Buffer(), response.body);
 }
 
-bool is_field_text(std::string_view text) {
+bool is_one_line(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
@@ -39,7 +39,7 @@ void append_number(std::string& out, std::uint64_t number, int base = 10) {
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-  assert(is_token(name) && is_field_text(value));
+  assert(is_token(name) && is_one_line(value));
   out.append(name).append(": ").append(value).append("\r\n");
 }
 

@@ -31,6 +31,15 @@ constexpr bool is_token(std::string_view text) {
   return !text.empty();
 }
 
+/// What the value of a field may have: no control character but the tab.
+constexpr bool is_field_text(std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\t') || byte == 0x7f) return false;
+  }
+  return true;
+}
+
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
