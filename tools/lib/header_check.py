@@ -43,7 +43,7 @@ def read_commands(build, root):
         for word in words:
             if skip or word in ("-c", "-o"):
                 skip = word == "-o"
-            elif not word.endswith((".cpp", ".cc")) and os.path.basename(word) != "ccache":
+            elif not word.endswith((".cpp", ".cc", ".cxx")) and os.path.basename(word) != "ccache":
                 keep.append(word)
         commands.append((path, keep))
     return commands
