@@ -254,6 +254,8 @@ void Application::join_fleet() {
   }
   joined.work.custody.identity = joined.settings.self.identity;
   joined.work.custody.takeover_after = options_.takeover_after;
+  joined.work.custody.copies = options_.replicas > 1 && services_.peers != nullptr;
+  joined.work.datasets.staged_min = options_.replicas - 1;
   joined.work.datasets.min_nodes = options_.min_nodes;
   joined.work.datasets.ttl = options_.result_ttl;
   const auto make_link = [this](control::Executor& executor) -> std::unique_ptr<PeerLink> {
