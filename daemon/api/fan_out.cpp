@@ -103,7 +103,8 @@ std::string_view id_of(const json::value& value) {
 
 class Joining final : public Listening {
  public:
-  Joining(Context context, MergedList form, json::object own) : context_(std::move(context)), form_(std::move(form)) {
+  Joining(Context context, MergedList form, const json::object& own)
+      : context_(std::move(context)), form_(std::move(form)) {
     take(own);
   }
 
@@ -159,12 +160,9 @@ std::vector<std::string> others(const Context& context) {
 
 void ask_all(Services& services, Worker& worker, const std::vector<std::string>& nodes, const Question& question,
              std::unique_ptr<Listening> listening) {
-  // Each reply comes exactly once, also when the worker ends: the last one lets go of the round.
-  Round* const round = std::make_unique<Round>(std::move(listening), nodes.size()).release();
-  const auto hear = [round](Heard heard) {
-    const std::unique_ptr<Round> last(round->left == 1 ? round : nullptr);
-    round->hear(std::move(heard));
-  };
+  // Held by the replies, each of which comes exactly once, also when the worker ends.
+  const auto round = std::make_shared<Round>(std::move(listening), nodes.size());
+  const auto hear = [round](Heard heard) { round->hear(std::move(heard)); };
   for (const std::string& node : nodes) {
     http::PeerRequest request;
     request.method = question.method;
@@ -192,7 +190,7 @@ Question same_question(const Context& context) {
   return out;
 }
 
-void look_elsewhere(Context context, Question question, Problem not_here) {
+void look_elsewhere(Context context, const Question& question, Problem not_here) {
   const auto nodes = others(context);
   if (nodes.empty()) return context.fail(not_here);
   Services& services = context.services;
@@ -200,15 +198,14 @@ void look_elsewhere(Context context, Question question, Problem not_here) {
   ask_all(services, worker, nodes, question, std::make_unique<Search>(std::move(context), std::move(not_here)));
 }
 
-void answer_list(Context context, MergedList form, json::object own) {
+void answer_list(Context context, MergedList form, const json::object& own) {
   const auto nodes = others(context);
   if (nodes.empty()) return context.send(json_response(200, own));
   Services& services = context.services;
   Worker& worker = context.worker;
   Question question = same_question(context);
   question.answer_bytes_max = k_list_bytes_max;
-  ask_all(services, worker, nodes, question,
-          std::make_unique<Joining>(std::move(context), std::move(form), std::move(own)));
+  ask_all(services, worker, nodes, question, std::make_unique<Joining>(std::move(context), std::move(form), own));
 }
 
 std::optional<json::object> object_of(const Heard& heard) {

@@ -55,7 +55,7 @@ Question same_question(const Context& context);
 
 /// Answers with what the first node says that has what is asked for. `not_here` is the answer when nobody has it; 503
 /// when a node that may have it does not answer.
-void look_elsewhere(Context context, Question question, Problem not_here);
+void look_elsewhere(Context context, const Question& question, Problem not_here);
 
 /// A list of this node and of all others, as one.
 struct MergedList {
@@ -66,7 +66,7 @@ struct MergedList {
 };
 /// Answers with `own`, the answer of this node, joined with what the others say to the same request. Things of one id
 /// are one. Nodes that do not answer within 2 s are named under `unreachable`.
-void answer_list(Context context, MergedList form, boost::json::object own);
+void answer_list(Context context, MergedList form, const boost::json::object& own);
 
 /// The object that a node answered with 200; nothing when it is anything else.
 std::optional<boost::json::object> object_of(const Heard& heard);

@@ -52,8 +52,8 @@ void respond_with_result(WaitingPtr waiting, std::string_view disposition) {
 /// What the engine has not may be another node's.
 void ask_elsewhere(WaitingPtr waiting, Problem problem) {
   if (problem.status != 404) return waiting->context.fail(problem);
-  Question question = same_question(waiting->context);
-  look_elsewhere(std::move(waiting->context), std::move(question), std::move(problem));
+  const Question question = same_question(waiting->context);
+  look_elsewhere(std::move(waiting->context), question, std::move(problem));
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ void look_for_result(Context context, Problem not_here, std::chrono::millisecond
   question.deadlines = k_result_deadlines;
   question.deadlines.stall += wait;
   question.answer_bytes_max = context.worker.pool().stats().budget_bytes;
-  look_elsewhere(std::move(context), std::move(question), std::move(not_here));
+  look_elsewhere(std::move(context), question, std::move(not_here));
 }
 
 http::Response job_accepted(const jobs::Submitted& submitted, const std::string& node) {
