@@ -28,7 +28,8 @@ inline WaitingPtr wait_with(Context context) {
 /// otherwise(waiting, problem) when it is a problem.
 template <class T, class Then, class Otherwise>
 jobs::Reply<T> at_home_or(WaitingPtr waiting, Then then, Otherwise otherwise) {
-  return [waiting = std::move(waiting), then, otherwise](jobs::Outcome<T> outcome) mutable {
+  return [waiting = std::move(waiting), then = std::move(then),
+          otherwise = std::move(otherwise)](jobs::Outcome<T> outcome) mutable {
     Mailbox& home = waiting->context.worker.mailbox();
     home.complete([waiting = std::move(waiting), then, otherwise, outcome = std::move(outcome)]() mutable {
       if (!outcome) return otherwise(std::move(waiting), std::move(outcome.error()));
@@ -43,7 +44,7 @@ jobs::Reply<T> at_home_or(WaitingPtr waiting, Then then, Otherwise otherwise) {
 /// The same; a problem is answered.
 template <class T, class Then>
 jobs::Reply<T> at_home(WaitingPtr waiting, Then then) {
-  return at_home_or<T>(std::move(waiting), then,
+  return at_home_or<T>(std::move(waiting), std::move(then),
                        [](WaitingPtr w, const Problem& problem) { w->context.fail(problem); });
 }
 
