@@ -104,6 +104,7 @@ class Coordinator {
   // coordinator_parts.cpp: this node's part
   void reconcile();
   void bring(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
+  void enroll(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
   void put(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
   void find_tables(const Known& known, std::function<void(jobs::SharedTables)> then);
   void fetch_next(const std::shared_ptr<Fetch>& fetch);

@@ -17,6 +17,7 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr std::chrono::milliseconds k_turn{10};
 constexpr std::size_t k_all = 1'000'000;
 constexpr std::size_t k_expiries = 4;  ///< at one time
 
@@ -84,13 +85,11 @@ void Coordinator::reconcile() {
     const auto fields = control::RecordFormat().read(item.data);
     const auto known = fields ? known_of(id, *fields, item.version) : std::nullopt;
     if (!known) continue;  // of a later release: it is its nodes' business
-    busy_.insert(id);
     if (known->record.removed) {
       remove_part(id, item.version);
       continue;
     }
     bring(*known, nullptr, [this, id](const Outcome<Status>& outcome) {
-      busy_.erase(id);
       if (!outcome) log_.debug("a dataset cannot be followed yet", {{"dataset", id}, {"why", outcome.error().detail}});
     });
   }
@@ -108,8 +107,21 @@ void Coordinator::publish_own(const DatasetRecord& record) {
                    lifetime_.guard([this, id = record.id](const control::Result<void>&) { busy_.erase(id); }));
 }
 
-/// Enrolled before there can be an image here, so that nobody sums up without asking this node.
+/// One change of a part at a time: what is based on an older record must not come behind a newer one.
 void Coordinator::bring(const Known& known, jobs::SharedTables tables, std::function<void(Outcome<Status>)> then) {
+  if (!busy_.insert(known.record.id).second)
+    return session_.executor().after(
+        k_turn, lifetime_.guard([this, known, tables = std::move(tables), then = std::move(then)]() mutable {
+          bring(known, std::move(tables), std::move(then));
+        }));
+  enroll(known, std::move(tables), [this, id = known.record.id, then = std::move(then)](Outcome<Status> outcome) {
+    busy_.erase(id);
+    then(std::move(outcome));
+  });
+}
+
+/// Enrolled before there can be an image here, so that nobody sums up without asking this node.
+void Coordinator::enroll(const Known& known, jobs::SharedTables tables, std::function<void(Outcome<Status>)> then) {
   if (enrolled_.contains(known.record.id)) return put(known, std::move(tables), std::move(then));
   catalog_.enroll(
       known.entry.path, custody_.identity(),
@@ -185,7 +197,8 @@ void Coordinator::fetch_next(const std::shared_ptr<Fetch>& fetch) {
 }
 
 void Coordinator::remove_part(const std::string& id, std::int32_t version) {
-  busy_.insert(id);
+  if (!busy_.insert(id).second)
+    return session_.executor().after(k_turn, lifetime_.guard([this, id, version] { remove_part(id, version); }));
   engine_.remove_dataset(id, here<void>([this, id, version](const Outcome<void>& removed) {
                            busy_.erase(id);
                            if (!removed && removed.error().status != 404) return;
