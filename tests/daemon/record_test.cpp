@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/jobs/dataset_record.hpp"
 #include "daemon/jobs/digest.hpp"
 #include "tests/daemon/job_samples.hpp"
 
@@ -226,6 +227,29 @@ TEST(JobStates, NamesGoBothWays) {
     EXPECT_EQ(is_final(state), state != JobState::queued && state != JobState::running);
   }
   EXPECT_EQ(state_from_name("Done"), std::nullopt);
+}
+
+TEST(DatasetRecord, ComesBackAsItWas) {
+  DatasetRecord record{
+      .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+      .name = "a \"name\"",
+      .created_ms = 1,
+      .changed_ms = 2,
+      .options = {{"rule", "exact"}},
+      .reference = "01ARZ3NDEKTSV4RRFFQ69G5FAW",
+      .lut =
+          DatasetLut{
+              3, "sha-256=00", LutOrigin::matched, 5, std::string(64, 'a'), 7, {{"brightness", 1, 256, 256, 5, 10, 2}}},
+      .applied_revision = 3,
+      .removed = true};
+  EXPECT_EQ(decode_dataset(encode_dataset(record)).value(), record);
+  record.applied_revision = 4;
+  EXPECT_THAT(decode_dataset(encode_dataset(record)).error().reason, HasSubstr("later than its tables"));
+  record.applied_revision = 3;
+  record.id = "x";
+  EXPECT_THAT(decode_dataset(encode_dataset(record)).error().reason, HasSubstr("no ULID"));
+  EXPECT_THAT(decode_dataset("histod-job 1 0 0\n").error().reason, HasSubstr("histod-dataset"));
+  EXPECT_TRUE(decode_dataset("histod-dataset 2 0 0\n").error().newer);
 }
 
 }  // namespace
