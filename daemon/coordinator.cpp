@@ -106,7 +106,9 @@ void Coordinator::finish(const OperationPtr& operation, Outcome<Status> outcome)
 /// What becomes of an operation after an error of ZooKeeper; false: there is none.
 bool Coordinator::refuse(const OperationPtr& operation, std::error_code error) {
   if (!error) return false;
-  if (error == Errc::no_node) {
+  if (error == Errc::no_node && own_.contains(operation->id)) {
+    again(operation, jobs::problem(503, "zookeeper-unavailable", "the dataset is only being made known to the fleet"));
+  } else if (error == Errc::no_node) {
     finish(operation, std::unexpected(no_such_dataset(operation->id)));
   } else if (error == Errc::newer_format || error == Errc::bad_record) {
     finish(operation, std::unexpected(jobs::problem(409, "newer-release",

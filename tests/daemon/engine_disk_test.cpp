@@ -14,8 +14,6 @@ using test::EngineRig;
 using test::k_patience;
 using testing::ElementsAre;
 
-constexpr std::int64_t k_retry_ms = 50;
-
 class EngineDisk : public testing::Test {
  protected:
   EngineRig& open(const Engine::Options& options = {}, std::uint64_t budget_bytes = 1u << 30) {
@@ -127,7 +125,7 @@ TEST_F(EngineDisk, AnAttemptThatCannotBeStoredIsNotBegun) {
   EXPECT_EQ(rig.attempts.waiting(), 0u);
   EXPECT_EQ(rig.get(id).value().state, JobState::queued);
   rig.disk->set({});
-  rig.now_ms += k_retry_ms;
+  rig.now_ms += test::k_put_off_ms;
   EXPECT_EQ(rig.attempts.next().attempts, 1u);
   rig.finish(id);
 }

@@ -25,6 +25,7 @@
 namespace histod::test {
 
 inline constexpr std::chrono::seconds k_patience{60};
+inline constexpr std::int64_t k_put_off_ms = 50;  ///< an attempt that was put off is tried again by then
 
 inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 

@@ -20,8 +20,6 @@ using test::k_patience;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr std::int64_t k_retry_ms = 50;  ///< how soon an attempt that was put off is tried again, at the latest
-
 class EngineTest : public testing::Test {
  protected:
   EngineRig& open(const Engine::Options& options = {}, std::uint64_t budget_bytes = 1u << 30) {
@@ -210,7 +208,7 @@ TEST_F(EngineTest, ARemovedJobWhoseAttemptYieldsIsNotTriedAgain) {
   rig.attempts.next();
   ASSERT_TRUE(rig.remove(id));
   rig.engine->yielded(id);
-  rig.now_ms += 10 * k_retry_ms;
+  rig.now_ms += 10 * test::k_put_off_ms;
   rig.settle();
   EXPECT_EQ(rig.attempts.waiting(), 0u);
 }
@@ -230,7 +228,7 @@ TEST_F(EngineTest, AJobThatYieldsIsTriedAgainFirstALittleLaterAndWithoutCounting
     rig.settle();
     EXPECT_EQ(rig.get(id).value().state, JobState::queued);
     EXPECT_EQ(rig.attempts.waiting(), 0u) << "not before its time";
-    rig.now_ms += k_retry_ms;
+    rig.now_ms += test::k_put_off_ms;
   }
   EXPECT_EQ(rig.attempts.next().id, id);
   rig.finish(id);
@@ -282,7 +280,7 @@ TEST_F(EngineTest, AJobThatNobodyTakesIsOfferedAgain) {
   rig.settle();
   EXPECT_EQ(rig.get(id).value().state, JobState::queued);
   rig.attempts.accept(true);
-  rig.now_ms += k_retry_ms;
+  rig.now_ms += test::k_put_off_ms;
   EXPECT_EQ(rig.attempts.next().attempts, 1u);
   rig.finish(id);
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A daemon's part in its fleet, on a simulated clock: what the board shows and what the log says.
-#include "daemon/fleet.hpp"
-
 #include <algorithm>
 #include <future>
 #include <map>
@@ -12,6 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/executor.hpp"
+#include "daemon/fleet_node.hpp"
 #include "tests/control/store_rig.hpp"
 
 namespace histod::daemon {
@@ -276,45 +276,6 @@ TEST(FleetNode, WhoLeavesIsGoneAtOnceAndSaysSo) {
   EXPECT_EQ(goes.shown().trouble, "this node has left the fleet");
   EXPECT_EQ(goes.said("msg=\"leaving the fleet\" node=b"), 1);
   EXPECT_TRUE(rig.loop().drive([&] { return stays.settled(1); }, 100ms));
-}
-
-TEST(Fleet, ALoneNodeRunsOnItsOwnThread) {
-  std::mutex mutex;
-  std::string said;
-  Log log(
-      LogLevel::debug, LogFormat::logfmt,
-      [&](std::string_view line) {
-        const std::lock_guard lock(mutex);
-        said += line;
-      },
-      [] { return 0; });
-  FleetBoard board;
-  Fleet::Options options;
-  options.settings = settings("a");
-  options.settings.servers.clear();
-  Fleet fleet(options, log, board);
-  while (!board.read()->leads) std::this_thread::yield();
-  EXPECT_TRUE(board.read()->connected());
-  fleet.leave();
-  EXPECT_TRUE(fleet.stop_within(1min));
-  EXPECT_EQ(board.read()->state, SessionState::lost);
-  EXPECT_EQ(board.read()->trouble, "this node has left the fleet");
-  fleet.stop();  // again: nothing
-  EXPECT_THAT(said,
-              AllOf(HasSubstr("msg=leader node=a"), HasSubstr("leaving the fleet"), Not(HasSubstr("level=info"))));
-}
-
-TEST(Fleet, StopsWhileNoServerAnswers) {
-  Log log(LogLevel::error, LogFormat::logfmt, [](std::string_view) {}, [] { return 0; });
-  FleetBoard board;
-  Fleet::Options options;
-  options.settings = settings("a");
-  options.settings.servers = {"127.0.0.1:1"};
-  Fleet fleet(options, log, board);
-  while (board.read()->self.empty()) std::this_thread::yield();
-  EXPECT_EQ(board.read()->state, SessionState::connecting);
-  fleet.stop();
-  EXPECT_EQ(board.read()->state, SessionState::lost);
 }
 
 TEST(ThreadExecutor, RunsTasksInOrderAndTimersWhenTheyAreDue) {
