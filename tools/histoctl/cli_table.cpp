@@ -192,6 +192,11 @@ constexpr OptionSpec k_dataset[] = {
     {"set", 0, Value::file, "FILE", "", "lut: use this table, JSON or text, from now on; - for standard input"},
 };
 
+constexpr OptionSpec k_seams[] = {
+    {"place", 0, Value::text, "PATTERN", "", "how a file's name tells its tile's place (see above)"},
+    {"recursive", 'r', Value::none, "", "", "take the folders inside of folders too"},
+};
+
 constexpr CommandSpec k_commands[] = {
     {"equalize", "IN... [-o OUT|DIR]", "equalize images",
      "Sends each image to the daemon and writes what comes back. IN may be -, for standard input.\n"
@@ -244,6 +249,16 @@ constexpr CommandSpec k_commands[] = {
      "  histoctl dataset finalize $id --wait && histoctl dataset apply $id --wait\n"
      "  histoctl dataset get $id -o equalized/\n",
      "create|list|show|add|finalize|apply|get|lut|rm|remove", true},
+    {"seams", "BEFORE AFTER --place PATTERN", "measure the steps where tiles of a mosaic adjoin",
+     "Reads the tiles in the folders BEFORE and AFTER, here and without a daemon, and shows the largest and the\n"
+     "mean step between pixels on both sides of their borders. PATTERN is a file's name without its extension:\n"
+     "{column} and {row} stand for the tile's place in the grid, or {x} and {y} for the place of its first\n"
+     "pixel in the mosaic, * for anything else. Pixels without data (alpha 0, GeoTIFF's nodata) are left out.\n"
+     "Exits with 1 when a tile of BEFORE is missing in AFTER, or tiles that adjoin do not fit together.",
+     k_seams,
+     "  histoctl seams tiles/ equalized/ --place 'tile_{column}_{row}'\n"
+     "  histoctl seams tiles/ equalized/ --place '*_x{x}_y{y}' --json | jq .after.largest\n",
+     ""},
     {"completion",
      "bash | zsh | fish",
      "print a script that completes histoctl's words in a shell",

@@ -16,6 +16,8 @@ Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_cluster(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_dataset(const Arguments& arguments, const Settings& settings);
+/// Asks no daemon.
+Result<Exit> run_seams(const Arguments& arguments);
 
 /// Options that do not go together. Exit::usage.
 Result<void> check_image_options(const Arguments& arguments);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <unordered_set>
 #include <vector>
@@ -21,12 +18,12 @@
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
 #include "tools/histoctl/dataset.hpp"
+#include "tools/histoctl/image_files.hpp"
 #include "tools/histoctl/interrupt.hpp"
 #include "tools/histoctl/job_wait.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
-namespace fs = std::filesystem;
 namespace {
 
 /// SHA-256 of a file, in hex.
@@ -51,44 +48,6 @@ Result<std::string> digest_of_file(const std::string& path) {
   std::string hex;
   for (unsigned i = 0; i < bytes; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
-}
-
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
-  constexpr std::array<std::string_view, 10> k_extensions{".png", ".jpg", ".jpeg", ".tif", ".tiff",
-                                                          ".pgm", ".ppm", ".pam",  ".pnm", ".jfif"};
-  return std::ranges::find(k_extensions, extension) != k_extensions.end() && !path.filename().string().starts_with('.');
-}
-
-template <class Iterator>
-Result<void> take_folder(const std::string& folder, std::vector<std::string>& files) {
-  std::error_code error;
-  std::set<std::string> found;
-  for (Iterator each(folder, error), end; !error && each != end; each.increment(error)) {
-    std::error_code ignored;
-    if (each->is_regular_file(ignored) && is_image_name(each->path())) found.insert(each->path().string());
-  }
-  if (error) return fail(Exit::some_failed, fmt::format("{}: cannot be listed: {}", folder, error.message()));
-  files.insert(files.end(), found.begin(), found.end());
-  return {};
-}
-
-/// The files that are named, and of folders those that are named like images, in the order of their names.
-Result<std::vector<std::string>> files_of(std::span<const std::string> operands, bool recursive) {
-  std::vector<std::string> files;
-  for (const std::string& operand : operands) {
-    std::error_code error;
-    if (!fs::is_directory(operand, error)) {
-      files.push_back(operand);
-      continue;
-    }
-    const auto taken = recursive ? take_folder<fs::recursive_directory_iterator>(operand, files)
-                                 : take_folder<fs::directory_iterator>(operand, files);
-    if (!taken) return std::unexpected(taken.error());
-  }
-  if (std::ranges::find(files, "-") != files.end()) return fail(Exit::usage, "dataset add: takes files, not -");
-  return files;
 }
 
 class Adder {
@@ -176,6 +135,7 @@ class Adder {
 Result<Exit> add_images(const Arguments& arguments, const Settings& settings, const std::string& id) {
   auto files = files_of(std::span(arguments.operands).subspan(2), arguments.has("recursive"));
   if (!files) return std::unexpected(files.error());
+  if (std::ranges::find(*files, "-") != files->end()) return fail(Exit::usage, "dataset add: takes files, not -");
   return Adder(arguments, settings, id, std::move(*files)).run();
 }
 
