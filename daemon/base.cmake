@@ -29,3 +29,19 @@ add_library(histod_daemon_base STATIC
 target_link_libraries(histod_daemon_base PUBLIC histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
   PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
+# Jobs and datasets, of this node and of the fleet: without Asio too, but results.cpp knows net/'s messages, whose code is in
+# the library of either back-end.
+add_library(histod_daemon_jobs STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/api/results.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/coordinator.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/coordinator_gather.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/coordinator_parts.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/custody.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/datasets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/engine.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/engine_copies.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/engine_datasets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/engine_end.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/jobs/finalize.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/mailbox.cpp)
+target_link_libraries(histod_daemon_jobs PUBLIC histod_daemon_base)

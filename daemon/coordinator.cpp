@@ -2,6 +2,8 @@
 #include "daemon/coordinator.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <utility>
 
 #include <fmt/core.h>
@@ -25,6 +27,13 @@ api::Problem no_such_dataset(const std::string& id) {
 
 api::Problem zookeeper_problem(std::error_code error) {
   return jobs::problem(503, "zookeeper-unavailable", "datasets of the fleet cannot be changed now: " + error.message());
+}
+
+jobs::UlidSource::Random random_of(control::Executor& executor) {
+  const std::array<std::uint64_t, 2> numbers{executor.random(), executor.random()};
+  jobs::UlidSource::Random bytes{};
+  std::ranges::copy_n(reinterpret_cast<const std::uint8_t*>(numbers.data()), std::ssize(bytes), bytes.begin());
+  return bytes;
 }
 
 }  // namespace
@@ -52,6 +61,7 @@ Coordinator::Coordinator(control::Session& session, control::Paths paths, const 
       log_(log),
       now_(std::move(now)),
       settings_(settings),
+      ulids_([&executor = session.executor()] { return random_of(executor); }),
       catalog_(session, control::RecordFormat()),
       mirror_(session, paths_.datasets()) {}
 

@@ -49,6 +49,7 @@ Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interf
       log_(log),
       interfaces_(std::move(interfaces)),
       mailbox_(options.mailbox_messages + completions_max(options), completions_max(options)),
+      ulids_(interfaces_.random ? UlidSource(interfaces_.random) : UlidSource()),
       datasets_(spool, options.sums_bytes_max) {}
 
 Engine::~Engine() {

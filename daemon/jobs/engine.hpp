@@ -91,6 +91,7 @@ class Engine {
     /// Starts an attempt on some worker; false when none can take it now. It ends with finished() or yielded(). An
     /// image of a dataset is given the tables if there are any, else it is counted.
     std::function<bool(const JobRecord&, const SharedTables&)> dispatch;
+    std::function<UlidSource::Random()> random = {};  ///< for ids; empty: the kernel's
   };
   struct Counts {
     std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
