@@ -47,9 +47,9 @@ void refuse(WaitingPtr waiting, const jobs::Submitted& submitted, Problem proble
   if (submitted.replayed) return waiting->context.fail(problem);
   jobs::Engine& engine = waiting->context.services.engine;
   ++waiting->context.services.copies.refused;
-  engine.remove(submitted.record.id, at_home<void>(std::move(waiting), [problem = std::move(problem)](WaitingPtr w) {
-                  w->context.fail(problem);
-                }));
+  engine.withdraw(submitted.record.id, at_home<void>(std::move(waiting), [problem = std::move(problem)](WaitingPtr w) {
+                    w->context.fail(problem);
+                  }));
 }
 
 }  // namespace

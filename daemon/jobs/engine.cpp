@@ -172,6 +172,7 @@ std::optional<Outcome<Submitted>> Engine::replay(const std::string& key_sha256, 
     return std::unexpected(problem(
         409, "conflict", "this Idempotency-Key belongs to job " + record.id + ", whose image or options differ"));
   ++counts_.replayed;
+  replayed_.insert(record.id);
   return Submitted{record, true};
 }
 

@@ -125,6 +125,9 @@ class Engine {
   void read_result(std::string id, std::span<std::byte> into, Reply<void> reply);
   /// Cancels it if it has not ended, and removes it with all its files.
   void remove(std::string id, Reply<void> reply);
+  /// From who submitted it and was not told that it is accepted: removes it, unless another request with its key has
+  /// come meanwhile, and may have been told so.
+  void withdraw(std::string id, Reply<void> reply);
 
   void get_dataset(std::string id, Reply<DatasetStatus> reply);
   /// Newest first.
@@ -258,6 +261,7 @@ class Engine {
   std::set<std::string> running_;
   std::set<std::string> begun_on_disk_;  ///< their record says that an attempt is under way
   std::set<std::string> removed_while_running_;
+  std::set<std::string> replayed_;  ///< jobs that more than one request has been told of
   std::multimap<std::string, Waiter> waiters_;
   std::int64_t retry_at_ms_ = 0;    ///< after a yield: no dispatch before
   std::int64_t expired_at_ms_ = 0;  ///< when it was last looked whose time is over

@@ -42,6 +42,12 @@ void Engine::remove(std::string id, Reply<void> reply) {
   call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_now(id)); });
 }
 
+void Engine::withdraw(std::string id, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) {
+    answer(replayed_.contains(id) ? Outcome<void>() : remove_now(id));
+  });
+}
+
 Outcome<void> Engine::remove_now(const std::string& id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return std::unexpected(no_such_job(id));
@@ -75,6 +81,7 @@ void Engine::forget(const std::string& id) {
   std::erase(queue_, id);
   std::erase(table_queue_, id);
   begun_on_disk_.erase(id);
+  replayed_.erase(id);
   datasets_.track(&found->second, nullptr);
   --in_state_[index_of(found->second.state)];
   jobs_.erase(found);
