@@ -73,9 +73,10 @@ void Coordinator::gathered(const GatheringPtr& gathering) {
       gathering->trouble = jobs::problem(503, "node-away", "a node has not heard of the dataset yet");
     return again(operation, std::move(*gathering->trouble));
   }
+  // Whose owner has not been asked: he is given up and others take over, or he has come back since.
   for (const auto& [identity, share] : gathering->shares)
     for (const auto& [owner, images] : share.held)
-      if (custody_.find(owner).where == Where::retired)
+      if (!gathering->shares.contains(owner))
         return again(operation,
                      jobs::problem(503, "node-away", "images of a node that is given up are being taken over", images));
   if (auto both = twice(*gathering)) {
