@@ -160,7 +160,11 @@ void Custody::come_back() {
       returning_ = false;
       return;
     }
-    ask_next(std::make_shared<Return>(std::move(*ids), others(), std::vector<std::string>()));
+    auto home = std::make_shared<Return>(std::move(*ids), others(), std::vector<std::string>());
+    // Who is away, and not given up, may have taken over some, too.
+    returning_ = std::ranges::none_of(roster_.all(),
+                                      [this](const auto& each) { return find(each.first).where == Whereabouts::away; });
+    if (returning_) ask_next(home);
   }));
 }
 
