@@ -177,6 +177,9 @@ class UpAndDownTest(FleetTest):
         self.assertEqual((done.returncode, done.stderr), (0, "tools/fleet: none is up\n"))
         done = fleet("status", "--state", self.state)
         self.assertEqual((done.returncode, json.loads(done.stdout)["up"]), (1, False))
+        for words in (("add",), ("start", "node1")):
+            done = fleet(*words, "--state", self.state)
+            self.assertEqual((done.returncode, done.stderr), (1, "tools/fleet: no fleet is up: tools/fleet up starts one\n"))
         self.state.mkdir()
         (self.state / "diary").write_text("mine")
         done = fleet("down", "--state", self.state)
@@ -274,7 +277,7 @@ class FaultTest(FleetTest):
 
 class UsageTest(unittest.TestCase):
     def test_wrong_usage(self):
-        for words in ([], ["sideways"], ["up", "-n", "0"], ["up", "-n", "33"], ["up", "-n", "x"]):
+        for words in ([], ["sideways"], ["up", "-n", "0"], ["up", "-n", "33"], ["up", "-n", "x"], ["up", "node1"], ["start"]):
             self.assertEqual(fleet(*words).returncode, 2, words)
         self.assertIn("tools/fleet down", fleet("--help").stdout)
 
