@@ -16,6 +16,7 @@
 #include "daemon/api/api.hpp"
 #include "daemon/fleet_options.hpp"
 #include "daemon/http_peers.hpp"
+#include "daemon/http_webhooks.hpp"
 #include "daemon/jobs/runner.hpp"
 #include "daemon/jobs/ulid.hpp"
 #include "daemon/no_peers.hpp"
@@ -122,6 +123,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
                          + out.pipeline.requests_max * 2       // of each result: begun, and its sender told
                          + api::ExpressLane::k_images_max * 2  // of each image coming in: a step done, a sender told
                          + HttpPeers::k_copies_max             // of copies: the image is read
+                         + Announcer::k_calls_max              // of datasets that are done
                          + attempts * 3                        // dispatch, input, end of storing
                          + 16;                                 // drain, abort, stop, listeners
   return out;
@@ -157,7 +159,11 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
   if (!options_.peer_token_file.empty())
     services_.peers = std::make_unique<const Peers>(
-        services_.fleet, value_or_fail(read_peer_token(options_.peer_token_file), "--peer-token-file"));
+        services_.fleet, value_or_fail(read_secret(options_.peer_token_file), "--peer-token-file"));
+  if (!options_.webhook_allow.empty())
+    services_.webhooks = std::make_unique<const Webhooks>(
+        value_or_fail(Webhooks::parse_allowed(options_.webhook_allow), "--webhook-allow"),
+        value_or_fail(read_secret(options_.webhook_secret_file), "--webhook-secret-file"));
   arenas_ = make_arenas(services_.placement);
   try {
     start_workers();
@@ -187,7 +193,7 @@ void Application::end() {
 void Application::start_workers() {
   const Placement& placement = services_.placement;
   std::shared_ptr<boost::asio::ssl::context> peer_tls;
-  if (services_.peers)
+  if (services_.peers || services_.webhooks)
     peer_tls = value_or_fail(net::http::make_tls_client_context(options_.peer_ca_file), "--peer-ca-file");
   for (std::size_t i = 0; i < placement.workers.size(); ++i) {
     const auto make_handler = [this](Worker& worker) { return std::make_unique<api::Api>(services_, worker); };
@@ -262,7 +268,11 @@ void Application::join_fleet() {
     if (services_.peers) return std::make_unique<HttpPeers>(services_, executor);
     return std::make_unique<NoPeers>(executor);
   };
-  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link);
+  const auto make_caller = [this](control::Executor& executor) -> std::unique_ptr<WebhookCaller> {
+    if (services_.webhooks) return std::make_unique<HttpWebhooks>(services_, executor);
+    return nullptr;
+  };
+  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link, make_caller);
   services_.member = fleet_.get();
 }
 

@@ -33,7 +33,9 @@ target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_V
 # the library of either back-end.
 add_library(histod_daemon_jobs STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/results.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/announcer.cpp
   ${CMAKE_CURRENT_LIST_DIR}/coordinator.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/coordinator_announce.cpp
   ${CMAKE_CURRENT_LIST_DIR}/coordinator_gather.cpp
   ${CMAKE_CURRENT_LIST_DIR}/coordinator_parts.cpp
   ${CMAKE_CURRENT_LIST_DIR}/custody.cpp
@@ -43,5 +45,6 @@ add_library(histod_daemon_jobs STATIC
   ${CMAKE_CURRENT_LIST_DIR}/jobs/engine_datasets.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/engine_end.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/finalize.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/mailbox.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/mailbox.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/webhooks.cpp)
 target_link_libraries(histod_daemon_jobs PUBLIC histod_daemon_base)

@@ -150,6 +150,7 @@ void Coordinator::create(NewDataset dataset, jobs::Reply<Status> reply) {
   record.name = std::move(dataset.name);
   record.options = std::move(dataset.options);
   record.reference = std::move(dataset.reference);
+  record.webhook = std::move(dataset.webhook);
   const std::string id = record.id;
   begin(id, std::move(reply), [this, record = std::move(record)](const OperationPtr& operation) {
     if (!record.reference.empty() && !own_.contains(record.reference))

@@ -23,6 +23,15 @@ struct NewDataset {
   std::string name;
   std::map<std::string, std::string> options;
   std::string reference;  ///< the dataset to be matched; empty: none
+  std::string webhook;    ///< empty: nobody is told
+};
+
+/// All images of a dataset are made by its tables.
+struct Completion {
+  std::string dataset, webhook;
+  std::uint64_t revision = 0;
+  std::string digest;
+  std::uint64_t images = 0, failed = 0;
 };
 
 /// The datasets of the fleet. ZooKeeper has one record of each, whose version decides who changes it; every node makes
@@ -64,6 +73,13 @@ class Coordinator {
   void set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply);
   /// From now on each image that is counted is made by the tables in force. 409: there are none.
   void apply(const std::string& id, jobs::Reply<Status> reply);
+
+  /// Datasets that are applied, and of which somebody is to be told when they are done.
+  std::vector<jobs::DatasetRecord> unannounced() const;
+  /// What is to be told of it; 409: not all is made yet, or nothing is there, or it has been told.
+  void completion(const std::string& id, jobs::Reply<Completion> reply);
+  /// It has been told, or given up.
+  void announced(const std::string& id, std::uint64_t revision, jobs::Reply<Status> reply);
 
  private:
   /// A dataset as the fleet has it.

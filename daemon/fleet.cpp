@@ -23,11 +23,14 @@ std::string joined(const std::vector<std::string>& servers) {
 
 }  // namespace
 
-Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link)
+Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link,
+             MakeCaller make_caller)
     : executor_("histod-fleet") {
-  executor_.post([this, options = std::move(options), &log, &board, &engine, make_link = std::move(make_link)] {
+  executor_.post([this, options = std::move(options), &log, &board, &engine, make_link = std::move(make_link),
+                  make_caller = std::move(make_caller)] {
     const auto make_work = [&](const FleetParts& parts) {
-      auto work = std::make_unique<FleetWork>(parts, options.work, engine, make_link(executor_), log, wall_clock_ms);
+      auto work = std::make_unique<FleetWork>(parts, options.work, engine, make_link(executor_), make_caller(executor_),
+                                              log, wall_clock_ms);
       coordinator_ = &work->coordinator();
       return work;
     };

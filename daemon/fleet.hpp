@@ -25,9 +25,10 @@ class Fleet {
     FleetWork::Settings work;
   };
   using MakeLink = std::function<std::unique_ptr<PeerLink>(control::Executor&)>;
+  using MakeCaller = std::function<std::unique_ptr<WebhookCaller>(control::Executor&)>;
 
-  /// Starts at once. Log, board and engine outlive it; make_link is called on the fleet's thread.
-  Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link);
+  /// Starts at once. Log, board and engine outlive it; make_link and make_caller are called on the fleet's thread.
+  Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link, MakeCaller make_caller);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;

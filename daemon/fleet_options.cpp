@@ -94,6 +94,15 @@ void check_url(const std::string& url, Errors& errors) {
     errors.push_back(fmt::format("--advertise-url must be http://HOST:PORT or https://HOST:PORT, not \"{}\"", url));
 }
 
+void check_webhooks(const Options& options, Errors& errors) {
+  if (options.webhook_allow.empty() != options.webhook_secret_file.empty())
+    errors.emplace_back("--webhook-allow and --webhook-secret-file belong together: set both, or neither");
+  if (options.webhook_allow.empty()) return;
+  for (const std::string& host : split(options.webhook_allow, ','))
+    if (!is_host(host) && !is_host_and_port(host))
+      errors.push_back(fmt::format("--webhook-allow takes HOST[:PORT],..., not \"{}\"", host));
+}
+
 }  // namespace
 
 std::vector<std::string> check_fleet_options(const Options& options) {
@@ -115,6 +124,7 @@ std::vector<std::string> check_fleet_options(const Options& options) {
         "the token");
   if (!options.peer_ca_file.empty() && options.peer_token_file.empty())
     errors.emplace_back("--peer-ca-file is set, but --peer-token-file is not: without it no other node is asked");
+  check_webhooks(options, errors);
   return errors;
 }
 
@@ -135,7 +145,7 @@ bool is_loopback_url(std::string_view url) {
   return host.starts_with("127.") || host.starts_with("[::1]") || host.starts_with("localhost");
 }
 
-std::expected<std::string, std::string> read_peer_token(const std::string& path) {
+std::expected<std::string, std::string> read_secret(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0)
     return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));

@@ -123,6 +123,17 @@ void declare_copies(Services& s) {
             [&s](const Emit& emit) { emit({{"kind", "peer"}}, static_cast<double>(s.peer_intrusions.load())); });
 }
 
+void declare_webhooks(Services& s) {
+  Metrics& m = s.metrics;
+  const auto value = [&s](std::atomic<std::uint64_t> WebhookStats::* which) {
+    return std::function<double()>([&s, which] { return static_cast<double>((s.webhook_stats.*which).load()); });
+  };
+  m.counter("histod_webhooks_sent_total", "Receivers that took the word that a dataset is done.",
+            value(&WebhookStats::sent));
+  m.counter("histod_webhooks_failed_total", "Times that a receiver did not take it; it is tried again.",
+            value(&WebhookStats::failed));
+}
+
 void declare_images(Services& s) {
   Metrics& m = s.metrics;
   m.counter("histod_images_total", "Images processed.",
@@ -248,6 +259,7 @@ void declare_metrics(Services& services) {
   declare_http(services);
   declare_peers(services);
   declare_copies(services);
+  declare_webhooks(services);
   declare_images(services);
   declare_jobs(services);
   declare_fleet(services);

@@ -49,6 +49,8 @@ struct Options {
   std::uint64_t min_nodes = 1;
   std::uint64_t replicas = 2;
   std::chrono::milliseconds takeover_after{60'000};
+  std::string webhook_allow;  ///< "host,host:port"; empty: nobody is called
+  std::string webhook_secret_file;
 
   std::string spool_path = "histod-spool";
   std::uint64_t spool_budget_bytes = 10ull << 30;

@@ -73,6 +73,10 @@ const std::array k_rows = std::to_array<OptionRow>({
      "With fewer members, the fleet raises an alert and refuses work on datasets.", 1, 10'000},
     {k_fleet, "takeover-after", &Options::takeover_after, "TIME",
      "How long a node is away before others take over its jobs.", k_second, k_day},
+    {k_fleet, "webhook-allow", &Options::webhook_allow, "HOST[:PORT],...",
+     "Who may be told when a dataset is done, by its option webhook. Without PORT: 80 for http, 443 for https."},
+    {k_fleet, "webhook-secret-file", &Options::webhook_secret_file, "FILE",
+     "The key of Histod-Signature, by which a receiver knows the fleet; one line, the same for all nodes. Mode 0600."},
 
     {k_limits, "max-upload-bytes", BytesMember{&Options::max_upload_bytes}, "SIZE", "Length of a request's body.", 1,
      k_tib},

@@ -65,6 +65,12 @@ bool take_number(const json::value* value, T& out) {
   return value != nullptr && !error;
 }
 
+/// A release before this one does not tell it.
+bool take_optional(const json::object& object, std::string_view name, std::uint64_t& out) {
+  const json::value* value = object.if_contains(name);
+  return value == nullptr || take_number(value, out);
+}
+
 bool take_held(const json::value* value, std::map<std::string, std::uint64_t>& out) {
   if (value == nullptr || !value->is_object()) return false;
   return std::ranges::all_of(value->get_object(), [&out](const auto& member) {
@@ -96,6 +102,8 @@ std::string share_head(const jobs::Share& share) {
                                    {"unmade", share.unmade},
                                    {"applied_revision", share.applied_revision},
                                    {"active_ms", share.active_ms},
+                                   {"total", share.total},
+                                   {"failed", share.failed},
                                    {"held", std::move(held)}});
   std::string out;
   append_length(out, text.size());
@@ -114,6 +122,7 @@ std::expected<jobs::Share, std::string> parse_share(std::span<const std::byte> b
                      take_number(object->if_contains("unmade"), share.unmade) &&
                      take_number(object->if_contains("applied_revision"), share.applied_revision) &&
                      take_number(object->if_contains("active_ms"), share.active_ms) && share.active_ms >= 0 &&
+                     take_optional(*object, "total", share.total) && take_optional(*object, "failed", share.failed) &&
                      take_held(object->if_contains("held"), share.held);
   if (!whole) return std::unexpected("a member of the share is missing, or is something else");
   share.images = std::move(*images);

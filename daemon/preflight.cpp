@@ -271,7 +271,7 @@ Check check_fleet(const Options& options) {
   if (const auto credential = control::read_credential(path); !credential)
     return fail("fleet", "the credential cannot be used: " + credential.error(), cure);
   if (!options.peer_token_file.empty()) {
-    if (const auto token = read_peer_token(options.peer_token_file); !token)
+    if (const auto token = read_secret(options.peer_token_file); !token)
       return fail("fleet", "the peer token cannot be used: " + token.error(),
                   "(umask 077; openssl rand -hex 24 > peer-token), then --peer-token-file peer-token");
   }

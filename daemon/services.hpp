@@ -17,6 +17,7 @@
 #include "daemon/options.hpp"
 #include "daemon/peers.hpp"
 #include "daemon/topology.hpp"
+#include "daemon/webhooks.hpp"
 
 namespace histod::daemon {
 
@@ -49,6 +50,8 @@ struct Services {
   std::unique_ptr<const Peers> peers = {};  ///< null: the other nodes are not asked
   std::string identity = {};                ///< of this node's spool; known before anybody listens
   CopyStats copies = {};
+  std::unique_ptr<const Webhooks> webhooks = {};  ///< null: nobody is called
+  WebhookStats webhook_stats = {};
   std::atomic<std::uint64_t> peer_intrusions{0};  ///< requests at the nodes' own door by whoever is none
 };
 

@@ -10,6 +10,7 @@
 #include <boost/json/array.hpp>
 
 #include "daemon/log.hpp"
+#include "daemon/webhooks.hpp"
 
 namespace histod::daemon::api {
 
@@ -36,6 +37,13 @@ json::object lut_json(const jobs::DatasetLut& lut, bool stale) {
   return {{"revision", lut.revision}, {"digest", lut.digest}, {"origin", jobs::origin_name(lut.origin)},
           {"images", lut.images},     {"stale", stale},       {"made_at", format_time(lut.made_ms)},
           {"kinds", std::move(kinds)}};
+}
+
+/// Without the path, which may be a secret.
+json::value webhook_json(const jobs::DatasetRecord& record) {
+  if (record.webhook.empty()) return nullptr;
+  return json::object{{"to", valid_utf8(webhook_host(record.webhook))},
+                      {"notified_revision", record.notified_revision}};
 }
 
 const json::value* member(const json::object& object, std::string_view name) { return object.if_contains(name); }
@@ -104,6 +112,7 @@ json::object dataset_part(const jobs::DatasetStatus& status) {
                                   {"done", in_state(JobState::done)},
                                   {"failed", in_state(JobState::failed)},
                                   {"bytes", images.bytes}}},
+          {"webhook", webhook_json(record)},
           {"lut", record.lut ? json::value(lut_json(*record.lut, status.stale)) : json::value(nullptr)},
           {"part", json::object{{"lut_revision", record.lut ? record.lut->revision : 0},
                                 {"applied_revision", record.applied_revision},

@@ -42,7 +42,7 @@ void ask_fleet(Context context, unsigned status, Work work) {
 }
 
 /// The options of each image, checked; what concerns the dataset alone is taken out.
-std::expected<NewDataset, Problem> new_dataset(Query query) {
+std::expected<NewDataset, Problem> new_dataset(Query query, const Webhooks* webhooks) {
   NewDataset out;
   const auto take = [&](const char* name) {
     auto node = query.extract(name);
@@ -53,6 +53,12 @@ std::expected<NewDataset, Problem> new_dataset(Query query) {
     return std::unexpected(
         bad_option(fmt::format("name takes up to {} bytes without control characters", k_name_bytes_max)));
   out.reference = take("reference");
+  out.webhook = take("webhook");
+  if (!out.webhook.empty()) {
+    const auto allowed = webhooks == nullptr ? std::unexpected("this daemon calls nobody: --webhook-allow is not set")
+                                             : webhooks->check(out.webhook);
+    if (!allowed) return std::unexpected(bad_option("webhook: " + allowed.error()));
+  }
   const bool matches = query.contains("method") && query.at("method") == "match";
   if (matches) query.erase("method");
   if (matches != !out.reference.empty())
@@ -117,7 +123,7 @@ compute::Result<std::vector<compute::KindTables>> sent_tables(const http::Reques
 void datasets_post(Context context) {
   auto query = parse_query(context.request.head.query);
   if (!query) return context.fail(query.error());
-  auto dataset = new_dataset(std::move(*query));
+  auto dataset = new_dataset(std::move(*query), context.services.webhooks.get());
   if (!dataset) return context.fail(dataset.error());
   ask_fleet(std::move(context), 201, [dataset = std::move(*dataset)](Coordinator& fleet, DatasetReply reply) mutable {
     fleet.create(std::move(dataset), std::move(reply));

@@ -83,6 +83,10 @@ json::object dataset_object(const DatasetRecord& record) {
                    {"applied_revision", record.applied_revision},
                    {"removed", record.removed}};
   if (record.lut) out["lut"] = lut_object(*record.lut);
+  if (!record.webhook.empty()) {
+    out["webhook"] = text(record.webhook);
+    out["notified_revision"] = record.notified_revision;
+  }
   return out;
 }
 
@@ -100,6 +104,10 @@ std::expected<DatasetRecord, RecordError> read_dataset(const json::value& value)
   if (!record.reference.empty() && !is_ulid(record.reference)) from.fail("reference", "is no ULID");
   from.take("applied_revision", record.applied_revision);
   from.take("removed", record.removed);
+  if (from.optional("webhook") != nullptr) {
+    from.take("webhook", record.webhook);
+    from.take("notified_revision", record.notified_revision);
+  }
   if (const auto* lut = from.optional("lut")) read_lut(*lut, record.lut.emplace(), error);
   if (record.applied_revision > (record.lut ? record.lut->revision : 0))
     from.fail("applied_revision", "is later than its tables");

@@ -47,8 +47,10 @@ struct DatasetRecord {
   std::map<std::string, std::string> options;  ///< of each of its images
   std::string reference;                       ///< method=match: the dataset whose distribution it is given
   std::optional<DatasetLut> lut;
-  std::uint64_t applied_revision = 0;  ///< images that have no result of it yet are to be made; 0: none
-  bool removed = false;                ///< its images are being removed, and then it is
+  std::uint64_t applied_revision = 0;   ///< images that have no result of it yet are to be made; 0: none
+  bool removed = false;                 ///< its images are being removed, and then it is
+  std::string webhook = {};             ///< who is told when all of it is made; empty: nobody
+  std::uint64_t notified_revision = 0;  ///< the latest that he has been told of
   bool operator==(const DatasetRecord&) const = default;
 };
 

@@ -220,6 +220,8 @@ Outcome<Share> Engine::share_now(const std::string& id) {
   share.waiting = dataset.images.waiting;
   share.unmade = dataset.applies() ? dataset.images.counted - dataset.images.made : 0;
   share.applied_revision = dataset.record.applied_revision;
+  share.total = dataset.images.total;
+  share.failed = dataset.images.in_state[static_cast<std::size_t>(JobState::failed)];
   share.active_ms = status_of(dataset).active_ms;
   for (const auto& [image, copy] : copies_)
     if (copy.dataset == id) ++share.held[copy.owner];

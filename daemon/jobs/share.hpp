@@ -19,6 +19,7 @@ struct Share {
   std::uint64_t applied_revision = 0;         ///< as that node knows it
   std::int64_t active_ms = 0;                 ///< since 1970: its last change there, or its latest image
   std::map<std::string, std::uint64_t> held;  ///< copies of images that other nodes have, by the owner's identity
+  std::uint64_t total = 0, failed = 0;        ///< of all images there
   bool operator==(const Share&) const = default;
 };
 

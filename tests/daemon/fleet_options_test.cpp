@@ -99,10 +99,18 @@ TEST(FleetOptions, APeerTokenIsForMembersOnly) {
   EXPECT_THAT(errors({"--peer-ca-file=c"}), ElementsAre(HasSubstr("no other node is asked")));
 }
 
+TEST(FleetOptions, WebhooksAreSigned) {
+  EXPECT_THAT(errors({"--webhook-allow=ci.example"}), ElementsAre(HasSubstr("belong together")));
+  EXPECT_THAT(errors({"--webhook-secret-file=f"}), ElementsAre(HasSubstr("belong together")));
+  EXPECT_THAT(errors({"--webhook-allow=ci.example,10.0.0.1:8080,[::1]:90", "--webhook-secret-file=f"}), IsEmpty());
+  for (const char* bad : {"--webhook-allow=http://ci.example", "--webhook-allow=a,", "--webhook-allow=a:0"})
+    EXPECT_THAT(errors({bad, "--webhook-secret-file=f"}), ElementsAre(HasSubstr("HOST[:PORT]"))) << bad;
+}
+
 TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
   const test::TemporaryFolder folder;
   const auto read = [&](const std::string& content, unsigned mode = 0600) {
-    return read_peer_token(folder.file("token", content, mode));
+    return read_secret(folder.file("token", content, mode));
   };
   for (const char* end : {"", "\n", "\r\n"}) {
     EXPECT_EQ(read(std::string("0123456789abcdef") + end), "0123456789abcdef");
@@ -122,8 +130,8 @@ TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
     ASSERT_FALSE(refused) << bad;
     EXPECT_THAT(refused.error(), Not(HasSubstr("0123456789abcde")));
   }
-  EXPECT_THAT(read_peer_token((folder.path() / "none").string()).error(), HasSubstr("No such file"));
-  EXPECT_THAT(read_peer_token(folder.path().string()).error(), HasSubstr("it is no file"));
+  EXPECT_THAT(read_secret((folder.path() / "none").string()).error(), HasSubstr("No such file"));
+  EXPECT_THAT(read_secret(folder.path().string()).error(), HasSubstr("it is no file"));
 }
 
 TEST(FleetOptions, PeersAreToldWhatIsListenedOn) {

@@ -39,6 +39,8 @@ Share some_share() {
   share.unmade = 5;
   share.applied_revision = 7;
   share.active_ms = 1'700'000'000'000;
+  share.total = 9;
+  share.failed = 4;
   share.held = {{identity_of("N2"), 11}};
   return share;
 }

@@ -32,6 +32,8 @@ Fleet::Options alone() {
 
 std::unique_ptr<PeerLink> no_peers(control::Executor& executor) { return std::make_unique<NoPeers>(executor); }
 
+std::unique_ptr<WebhookCaller> no_caller(control::Executor&) { return nullptr; }
+
 class LoneFleetTest : public testing::Test {
  protected:
   ~LoneFleetTest() override { rig_.engine->drain(); }
@@ -61,7 +63,7 @@ class LoneFleetTest : public testing::Test {
 };
 
 TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
-  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers);
+  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
   while (!board_.read()->leads) std::this_thread::yield();
   EXPECT_TRUE(board_.read()->connected());
   const auto made = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
@@ -107,13 +109,13 @@ TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
 TEST_F(LoneFleetTest, WhatItHadBeforeItIsAFleetIsItsOwnAgain) {
   std::string id;
   {
-    Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers);
+    Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
     id = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
            coordinator.create({"walls", {}, ""}, std::move(reply));
          })->record.id;
   }
   // The store in memory has gone with it.
-  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers);
+  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
   const auto applied = ask(fleet, [id](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
     coordinator.apply(id, std::move(reply));
   });
@@ -123,7 +125,7 @@ TEST_F(LoneFleetTest, WhatItHadBeforeItIsAFleetIsItsOwnAgain) {
 TEST_F(LoneFleetTest, StopsWhileNoServerAnswers) {
   Fleet::Options options = alone();
   options.settings.servers = {"127.0.0.1:1"};
-  Fleet fleet(std::move(options), log_, board_, *rig_.engine, no_peers);
+  Fleet fleet(std::move(options), log_, board_, *rig_.engine, no_peers, no_caller);
   while (board_.read()->self.empty()) std::this_thread::yield();
   EXPECT_EQ(board_.read()->state, control::SessionState::connecting);
   std::promise<Outcome<DatasetStatus>> waits;

@@ -158,7 +158,8 @@ Process::Process(Machine& machine, NodeExecutor& executor)
   work.datasets.patience = settings.patience;
   work.datasets.ttl = work.datasets.tombstone = k_year;
   const auto make_work = [&](const daemon::FleetParts& parts) {
-    auto task = std::make_unique<daemon::FleetWork>(parts, work, *engine_, std::make_unique<Link>(*this), log_, now_ms);
+    auto task = std::make_unique<daemon::FleetWork>(parts, work, *engine_, std::make_unique<Link>(*this), nullptr, log_,
+                                                    now_ms);
     coordinator_ = &task->coordinator();
     return task;
   };
