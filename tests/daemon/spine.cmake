@@ -10,5 +10,5 @@ foreach(backend ${HISTOD_BACKENDS})
       ${folder}/resources_test.cpp ${folder}/results_test.cpp)
   # What nodes ask each other, several of them in one program.
   histod_test(daemon_peers_test${suffix} LABEL daemon LIBS histod_daemon${suffix} SOURCES ${folder}/copies_test.cpp ${folder}/dataset_json_test.cpp
-    ${folder}/fan_out_test.cpp ${folder}/http_peers_test.cpp ${folder}/peers_test.cpp ${folder}/../support/scripted_server.cpp)
+    ${folder}/fan_out_test.cpp ${folder}/http_peers_test.cpp ${folder}/peers_test.cpp ${folder}/webhooks_test.cpp ${folder}/../support/scripted_server.cpp)
 endforeach()
