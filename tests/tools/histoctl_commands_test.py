@@ -182,6 +182,14 @@ class JobsTest(HistoctlTest):
         for _ in range(2):
             self.run_ctl("jobs", "show", job_id)
 
+    def test_list_that_is_not_whole(self):
+        self.server.unreachable = ["n2", "n3"]
+        done = self.run_ctl("jobs", "list", expect=1)
+        self.assertEqual(len(done.stdout.splitlines()), 4, "what is known is shown")
+        self.assert_one_line(done, "not whole: no answer from n2, n3")
+        [answer] = self.json_lines("jobs", "list", expect=1)
+        self.assertEqual(answer["unreachable"], ["n2", "n3"])
+
     def test_list(self):
         lines = self.run_ctl("jobs", "list").stdout.decode().splitlines()
         self.assertEqual(lines[0].split(), ["id", "state", "created", "bytes", "file"])

@@ -58,6 +58,10 @@ class CreateTest(DatasetTest):
         self.assertEqual(self.server.log[-1].query, {"name": "Über & unter", "rule": "exact", "color": "lab", "range": "4096",
                                                      "nodata": "-9999", "format": "jpeg", "quality": "77"})
 
+    def test_webhook(self):
+        self.json_lines("dataset", "create", "--webhook", "http://ci.example:8080/done?job=7&x=%20")
+        self.assertEqual(self.server.log[-1].query["webhook"], "http://ci.example:8080/done?job=7&x=%20")
+
     def test_match(self):
         [dataset] = self.json_lines("dataset", "create", "--match", self.id)
         self.assertEqual(dataset["options"], {"method": "match", "reference": self.id})
@@ -132,6 +136,15 @@ class AddTest(DatasetTest):
         pages = [exchange.query for exchange in self.server.log if exchange.method == "GET"]
         ids = [record["id"] for record in self.jobs()]
         self.assertEqual(pages, [{"limit": "1000"}, {"limit": "1000", "after": ids[2]}, {"limit": "1000", "after": ids[5]}])
+
+    def test_nothing_is_sent_while_a_node_is_away(self):
+        self.image("a.pgm")
+        self.server.unreachable = ["n2"]
+        done = self.run_ctl("dataset", "add", self.id, "a.pgm", expect=1)
+        self.assert_one_line(done, "not whole: no answer from n2")
+        self.assertEqual(self.server.jobs, {}, "it may be there already")
+        self.server.unreachable = []
+        self.run_ctl("dataset", "add", self.id, "a.pgm")
 
     def test_the_same_image_twice_is_sent_once(self):
         self.image("a.pgm", pgm(seed=1))

@@ -64,7 +64,7 @@ class DatasetHandler(stub_server.Handler):
             rest = [record for record in jobs[begin:] if query.get("state") in (None, record["state"])]
             page = rest[:min(int(query.get("limit", 100)), self.server.page_max)]
             following = page[-1]["id"] if len(page) < len(rest) else None
-            self.answer(200, json.dumps({"jobs": page, "next": following}).encode())
+            self.answer(200, json.dumps({"jobs": page, "next": following, **self.server.missing()}).encode())
             return
         with self.server.lock:
             key = self.headers.get("Idempotency-Key")

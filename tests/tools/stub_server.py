@@ -312,7 +312,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def list_jobs(self, query):
         records = [job["record"] for job in reversed(self.server.jobs.values())]
         records = [r for r in records if query.get("state") in (None, r["state"])][:int(query.get("limit", 100))]
-        self.answer(200, json.dumps({"jobs": records}).encode())
+        self.answer(200, json.dumps({"jobs": records, **self.server.missing()}).encode())
 
     def job(self, job_id, result=None):
         job = self.server.jobs.get(job_id)
@@ -375,6 +375,7 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.description = load_description()
         self.body_bytes_max = BODY_BYTES_MAX
         self.ready = True
+        self.unreachable = []  # nodes of the fleet whose jobs lists lack
         self.cluster = copy.deepcopy(CLUSTER)
         self.plans = collections.deque()
         self.violations, self.log = [], []
@@ -386,6 +387,9 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.thread.start()
 
     @property
+    def missing(self):
+        return {"unreachable": self.unreachable} if self.unreachable else {}
+
     def url(self):
         return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 

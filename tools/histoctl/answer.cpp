@@ -20,6 +20,14 @@ const json::value* find(const json::value& object, std::string_view key, std::st
 
 }  // namespace
 
+Result<void> check_whole(const json::value& list) {
+  const json::value* nodes = list.is_object() ? list.get_object().if_contains("unreachable") : nullptr;
+  if (!nodes || !nodes->is_array() || nodes->get_array().empty()) return {};
+  std::string names;
+  for (const json::value& node : nodes->get_array()) names += (names.empty() ? "" : ", ") + scalar(node);
+  return fail(Exit::some_failed, fmt::format("the list is not whole: no answer from {}", names));
+}
+
 Result<json::object> parse_object(const std::string& body) {
   boost::system::error_code error;
   json::value parsed = json::parse(body, error);

@@ -20,6 +20,9 @@ namespace histod::ctl {
 Result<boost::json::value> fetch_json(Client& client, Request request);
 Result<boost::json::value> fetch_json(Client& client, std::string target);
 
+/// A failure when a list is not whole, because nodes of the fleet do not answer.
+Result<void> check_whole(const boost::json::value& list);
+
 Result<boost::json::object> parse_object(const std::string& body);
 /// One line that cannot drive a terminal.
 std::string scalar(const boost::json::value& value);

@@ -169,6 +169,7 @@ constexpr OptionSpec k_cluster_options[] = {
 constexpr OptionSpec k_dataset[] = {
     {"name", 0, Value::text, "TEXT", "", "create: what people call it"},
     {"match", 0, Value::text, "ID", "", "create: give the images the distribution of this dataset, instead of a rule"},
+    {"webhook", 0, Value::text, "URL", "", "create: tell URL when all images are made (the daemon's --webhook-allow)"},
     {"rule", 0, k_rule.value, k_rule.metavar, k_rule.choices, "create: which library's \"equalize\" (default opencv)"},
     k_color,
     {"range", 0, Value::text, "full|N", "", "create: number of levels of 16-bit images (default full)", is_levels,

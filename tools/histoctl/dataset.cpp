@@ -32,6 +32,7 @@ Result<Exit> create(const Arguments& arguments, Client& client) {
     query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, percent_encoded(value));
   };
   if (arguments.has("name")) append("name", arguments.get("name"));
+  if (arguments.has("webhook")) append("webhook", arguments.get("webhook"));
   if (arguments.has("match")) {
     append("method", "match");
     append("reference", arguments.get("match"));
@@ -192,16 +193,14 @@ struct OptionOf {
   std::string_view words;  ///< " a b "
 };
 
-constexpr std::array<OptionOf, 20> k_options{{{"name", " create "},      {"match", " create "},
-                                              {"rule", " create "},      {"color", " create "},
-                                              {"range", " create "},     {"nodata", " create "},
-                                              {"format", " create "},    {"quality", " create "},
-                                              {"png", " create "},       {"limit", " list "},
-                                              {"watch", " show "},       {"recursive", " add "},
-                                              {"parallel", " add get "}, {"wait", " finalize apply "},
-                                              {"output", " get lut "},   {"overwrite", " get lut "},
-                                              {"resume", " get "},       {"set", " lut "},
-                                              {"text", " lut "},         {"kind", " lut "}}};
+constexpr std::array<OptionOf, 21> k_options{
+    {{"name", " create "},    {"match", " create "},      {"webhook", " create "},
+     {"rule", " create "},    {"color", " create "},      {"range", " create "},
+     {"nodata", " create "},  {"format", " create "},     {"quality", " create "},
+     {"png", " create "},     {"limit", " list "},        {"watch", " show "},
+     {"recursive", " add "},  {"parallel", " add get "},  {"wait", " finalize apply "},
+     {"output", " get lut "}, {"overwrite", " get lut "}, {"resume", " get "},
+     {"set", " lut "},        {"text", " lut "},          {"kind", " lut "}}};
 
 Result<void> check_words(const Arguments& arguments) {
   const std::string what = arguments.operands.empty() ? "" : arguments.operands[0];
@@ -248,6 +247,7 @@ Result<void> for_each_image(Client& client, std::string_view id, std::string_vie
     if (!after.empty()) target += "&after=" + percent_encoded(after);
     const auto page = fetch_json(client, std::move(target));
     if (!page) return std::unexpected(page.error());
+    if (const auto whole = check_whole(*page); !whole) return whole;
     const json::value* jobs = page->is_object() ? page->get_object().if_contains("jobs") : nullptr;
     if (!jobs || !jobs->is_array()) return fail(Exit::some_failed, "the server's answer holds no list of jobs");
     for (const json::value& job : jobs->get_array()) take(job);

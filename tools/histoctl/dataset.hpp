@@ -18,6 +18,7 @@ namespace histod::ctl {
 std::string dataset_target(std::string_view id);
 
 /// Calls `take` with each job of the dataset, the oldest first, page by page; `state`: only those in it, unless empty.
+/// Fails where nodes do not answer: an image of theirs would be sent twice, or never fetched.
 Result<void> for_each_image(Client& client, std::string_view id, std::string_view state,
                             const std::function<void(const boost::json::value&)>& take);
 

@@ -19,18 +19,21 @@ Result<Exit> list(const Arguments& arguments, Client& client) {
   if (arguments.has("state")) target += "&state=" + arguments.get("state");
   const auto answer = fetch_json(client, std::move(target));
   if (!answer) return std::unexpected(answer.error());
+  const auto whole = check_whole(*answer);
   if (arguments.has("json")) {
     print(to_text(*answer) + "\n");
+    if (!whole) return std::unexpected(whole.error());
     return Exit::ok;
   }
   const json::value* jobs = answer->is_object() ? answer->get_object().if_contains("jobs") : nullptr;
   if (!jobs || !jobs->is_array()) return fail(Exit::some_failed, "the server's answer holds no list of jobs");
-  if (jobs->get_array().empty()) return Exit::ok;
-  print(fmt::format("{:<26}  {:<9}  {:<24}  {:>12}  {}\n", "id", "state", "created", "bytes", "file"));
+  if (!jobs->get_array().empty())
+    print(fmt::format("{:<26}  {:<9}  {:<24}  {:>12}  {}\n", "id", "state", "created", "bytes", "file"));
   for (const json::value& job : jobs->get_array()) {
     print(fmt::format("{:<26}  {:<9}  {:<24}  {:>12}  {}\n", field(job, "id"), field(job, "state"),
                       field(job, "created_at"), field(job, "input", "bytes"), field(job, "input", "filename")));
   }
+  if (!whole) return std::unexpected(whole.error());
   return Exit::ok;
 }
 
