@@ -64,6 +64,7 @@ void Custody::tick() {
     swept_at_ = now;
     look_after_copies();
   }
+  look_for_doubles();
   if (settings_.copies && !copying_ && now - copied_at_ >= k_copies && membership_.members().size() > 1) {
     copied_at_ = now;
     make_copies();
@@ -97,13 +98,73 @@ void Custody::look_after_copies() {
       const Node node = find(owner);
       if (node.where == Whereabouts::member) ask_owner(node.name, std::move(ids));
       if (node.where != Whereabouts::retired) continue;
-      engine_.adopt(owner, here<std::uint64_t>([this, name = node.name](Outcome<std::uint64_t> adopted) {
-                      if (adopted && *adopted > 0)
-                        log_.warn("jobs of a node that is given up are taken over",
-                                  {{"node", name}, {"jobs", *adopted}});
-                    }));
+      adopt(owner, node.name, std::move(ids));
     }
   }));
+}
+
+void Custody::adopt(const std::string& owner, const std::string& name, std::vector<std::string> ids) {
+  engine_.adopt(owner, here<std::uint64_t>([this, name, ids = std::move(ids)](const Outcome<std::uint64_t>& adopted) {
+                  adopted_.insert(ids.begin(), ids.end());
+                  if (adopted && *adopted > 0)
+                    log_.warn("jobs of a node that is given up are taken over", {{"node", name}, {"jobs", *adopted}});
+                }));
+}
+
+struct Custody::Doubles {
+  std::vector<std::string> ids;                              ///< adopted here
+  std::vector<std::pair<std::string, std::string>> nodes{};  ///< still to be asked: identity and name
+  bool complete = true;                                      ///< everybody has been asked, and has none of them
+};
+
+/// A job may have two copies, for one at a node that is away is replaced by another; then two adopt it. So who has
+/// adopted asks all others; those that are away later, and those that come back ask themselves.
+void Custody::look_for_doubles() {
+  if (adopted_.empty() || std::exchange(comparing_, true)) return;
+  using Ids = std::vector<std::string>;
+  engine_.owned(Ids(adopted_.begin(), adopted_.end()), here<Ids>([this](Outcome<Ids> own) {
+                  if (!own) {
+                    comparing_ = false;
+                    return;
+                  }
+                  adopted_ = {own->begin(), own->end()};
+                  auto doubles = std::make_shared<Doubles>(Doubles{std::move(*own)});
+                  for (const auto& [identity, standing] : roster_.all()) {
+                    const Node node = find(identity);
+                    if (identity == settings_.identity || node.where == Whereabouts::retired) continue;
+                    if (node.where == Whereabouts::member)
+                      doubles->nodes.emplace_back(identity, node.name);
+                    else
+                      doubles->complete = false;
+                  }
+                  ask_for_doubles(doubles);
+                }));
+}
+
+void Custody::ask_for_doubles(const std::shared_ptr<Doubles>& doubles) {
+  if (doubles->nodes.empty() || doubles->ids.empty()) {
+    comparing_ = false;
+    if (doubles->complete)
+      for (const std::string& id : doubles->ids) adopted_.erase(id);
+    return;
+  }
+  const auto [identity, name] = std::move(doubles->nodes.back());
+  doubles->nodes.pop_back();
+  link_.owned(name, doubles->ids,
+              lifetime_.guard([this, doubles, identity, name](Outcome<std::vector<std::string>> owned) {
+                doubles->complete = doubles->complete && owned && owned->empty();
+                if (owned && !owned->empty()) part_with(identity, name, std::move(*owned));
+                ask_for_doubles(doubles);
+              }));
+}
+
+/// Whoever finds out first, the same node keeps them.
+void Custody::part_with(const std::string& identity, const std::string& name, std::vector<std::string> ids) {
+  log_.warn("jobs are at two nodes, one lets go of them", {{"node", name}, {"jobs", ids.size()}});
+  if (identity < settings_.identity)
+    engine_.disown(std::move(ids), [](const Outcome<void>&) {});
+  else
+    link_.disown(name, std::move(ids), [](const Outcome<void>&) {});
 }
 
 /// What the owner does not know any more has been removed there, or has never been accepted.

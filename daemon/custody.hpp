@@ -67,6 +67,7 @@ class Custody {
 
  private:
   struct Return;
+  struct Doubles;
   const control::Member* member(const std::string& identity) const;
   void retire_absent();
   void look_after_copies();
@@ -76,6 +77,10 @@ class Custody {
   void come_back();
   void ask_next(const std::shared_ptr<Return>& home);
   void let_go(const std::shared_ptr<Return>& home);
+  void adopt(const std::string& owner, const std::string& name, std::vector<std::string> ids);
+  void look_for_doubles();
+  void ask_for_doubles(const std::shared_ptr<Doubles>& doubles);
+  void part_with(const std::string& identity, const std::string& name, std::vector<std::string> ids);
   template <class T, class F>
   jobs::Reply<T> here(F then) {
     return at_executor<T>(session_.executor(), lifetime_, std::move(then));
@@ -91,6 +96,8 @@ class Custody {
   std::map<std::string, control::Executor::Clock::time_point> absent_since_;  ///< by identity; while this node leads
   control::Executor::Clock::time_point swept_at_{}, copied_at_{};
   bool roster_changed_ = false, returning_ = false, copying_ = false;
+  std::set<std::string> adopted_;  ///< ids that another holder may have adopted as well
+  bool comparing_ = false;
   control::Roster roster_;
   control::Lifetime lifetime_;
 };
