@@ -16,11 +16,11 @@ using jobs::Outcome;
 
 namespace {
 
-constexpr http::Deadlines k_deadlines{std::chrono::seconds(5), std::chrono::seconds(10), std::chrono::seconds(30)};
-constexpr std::uint64_t k_answer_bytes_max = 64u << 10;
+constexpr http::Deadlines k_call_deadlines{std::chrono::seconds(5), std::chrono::seconds(10), std::chrono::seconds(30)};
+constexpr std::uint64_t k_reply_bytes_max = 64u << 10;
 
 /// Crosses from the executor's thread to the worker's; its reply goes back.
-struct Call {
+struct WebhookCall {
   Services& services;
   control::Executor& executor;
   std::string body;
@@ -42,7 +42,8 @@ struct Call {
 }  // namespace
 
 void HttpWebhooks::call(std::string url, std::string body, jobs::Reply<void> reply) {
-  auto made = std::make_unique<Call>(services_, executor_, std::move(body), http::PeerRequest(), std::move(reply));
+  auto made =
+      std::make_unique<WebhookCall>(services_, executor_, std::move(body), http::PeerRequest(), std::move(reply));
   // Its node may have allowed it, or it was allowed then.
   auto to = services_.webhooks->check(url);
   if (!to) return made->fail(to.error());
@@ -53,10 +54,10 @@ void HttpWebhooks::call(std::string url, std::string body, jobs::Reply<void> rep
   request.fields = {{"Content-Type", "application/json"},
                     {"Histod-Signature", services_.webhooks->signature(made->body)}};
   request.body = std::as_bytes(std::span(made->body));
-  request.response_bytes_max = k_answer_bytes_max;
-  request.deadlines = k_deadlines;
+  request.response_bytes_max = k_reply_bytes_max;
+  request.deadlines = k_call_deadlines;
   Worker& worker = *services_.workers.front();
-  Call* const kept = made.get();
+  WebhookCall* const kept = made.get();
   Mailbox::Message message = [&worker, call = std::move(made)]() mutable {
     http::PeerRequest moved = std::move(call->request);
     worker.client().request(std::move(moved), [call = std::move(call)](auto answer) { call->judge(answer); });
