@@ -23,6 +23,7 @@
 #include "daemon/node_identity.hpp"
 #include "daemon/node_metrics.hpp"
 #include "daemon/systemd.hpp"
+#include "daemon/wall_clock.hpp"
 #include "daemon/worker.hpp"
 #include "net/http/tls.hpp"
 
@@ -37,11 +38,6 @@ constexpr std::chrono::seconds k_abort_grace{5};
 constexpr std::chrono::seconds k_fleet_grace{5};
 constexpr std::chrono::seconds k_worker_silence_max{5};
 constexpr std::size_t k_resident_bytes = 64u << 20;
-
-std::int64_t wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 template <class T, class E>
 T value_or_fail(std::expected<T, E> result, const std::string& what) {

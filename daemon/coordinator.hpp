@@ -22,8 +22,8 @@ namespace histod::daemon {
 struct NewDataset {
   std::string name;
   std::map<std::string, std::string> options;
-  std::string reference;  ///< the dataset to be matched; empty: none
-  std::string webhook;    ///< empty: nobody is told
+  std::string reference;     ///< the dataset to be matched; empty: none
+  std::string webhook = {};  ///< empty: nobody is told
 };
 
 /// All images of a dataset are made by its tables.

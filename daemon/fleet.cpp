@@ -5,15 +5,11 @@
 #include <utility>
 
 #include "control/zk_store.hpp"
+#include "daemon/wall_clock.hpp"
 
 namespace histod::daemon {
 
 namespace {
-
-std::int64_t wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::string joined(const std::vector<std::string>& servers) {
   std::string text;

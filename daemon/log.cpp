@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/utf8.hpp"
+#include "daemon/wall_clock.hpp"
 
 namespace histod::daemon {
 namespace {
@@ -23,11 +24,6 @@ void write_stderr(std::string_view line) {
     if (n <= 0) return;  // nobody left to tell
     line.remove_prefix(static_cast<std::size_t>(n));
   }
-}
-
-std::int64_t wall_clock_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
 /// Controls (C0, DEL, C1), line separators and what reorders text on a terminal.

@@ -67,7 +67,7 @@ TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
   while (!board_.read()->leads) std::this_thread::yield();
   EXPECT_TRUE(board_.read()->connected());
   const auto made = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
-    coordinator.create({"walls", {{"rule", "exact"}}, ""}, std::move(reply));
+    coordinator.create({"walls", {{"rule", "exact"}}, "", ""}, std::move(reply));
   });
   ASSERT_TRUE(made) << made.error().detail;
   const std::string id = made->record.id;
@@ -81,7 +81,7 @@ TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
   });
   EXPECT_EQ(applied.error().code, "not-finalized");
   const auto unknown = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
-    coordinator.create({"", {}, "01ARZ3NDEKTSV4RRFFQ69G5FAV"}, std::move(reply));
+    coordinator.create({"", {}, "01ARZ3NDEKTSV4RRFFQ69G5FAV", ""}, std::move(reply));
   });
   EXPECT_EQ(unknown.error().status, 404u);
   ASSERT_TRUE(ask(fleet, [id](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
@@ -111,7 +111,7 @@ TEST_F(LoneFleetTest, WhatItHadBeforeItIsAFleetIsItsOwnAgain) {
   {
     Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
     id = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
-           coordinator.create({"walls", {}, ""}, std::move(reply));
+           coordinator.create({"walls", {}, "", ""}, std::move(reply));
          })->record.id;
   }
   // The store in memory has gone with it.

@@ -141,7 +141,7 @@ TEST_F(HttpWebhooksTest, NobodyElseIsCalled) {
 
 TEST_F(HttpWebhooksTest, DatasetsMayAskForIt) {
   const auto refusal = [&](const std::string& url) {
-    const test::Told told = node_.rig.post("/v1/datasets?webhook=" + url);
+    const test::Told told = node_.rig.post("/v1/datasets", "webhook=" + url, {});
     EXPECT_EQ(told.status, 400u) << told.body;
     return told.body;
   };
