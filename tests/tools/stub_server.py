@@ -386,10 +386,10 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
-    @property
     def missing(self):
         return {"unreachable": self.unreachable} if self.unreachable else {}
 
+    @property
     def url(self):
         return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
