@@ -12,7 +12,7 @@
 namespace histod::control {
 
 /// For stores: the reply to a request under way, of whatever kind.
-using AnyReply = std::variant<Reply<Stat>, Reply<Node>, Reply<std::vector<std::string>>, MultiReply>;
+using AnyReply = std::variant<Reply<Stat>, Reply<Node>, Reply<std::vector<std::string>>, Reply<bool>, MultiReply>;
 
 inline void fail(AnyReply& any, std::error_code why) {
   std::visit(

@@ -67,7 +67,8 @@ struct Catalog::Scan {
   std::string path;
   Reply<std::vector<Entry>> reply;
   std::vector<std::string> names;
-  std::vector<Entry> found;
+  std::vector<Entry> found = {};
+  std::size_t next = 0;
 };
 
 void Catalog::parts(const std::string& path, Reply<std::vector<Entry>> reply) {
@@ -80,8 +81,9 @@ void Catalog::parts(const std::string& path, Reply<std::vector<Entry>> reply) {
 }
 
 void Catalog::scan_next(const std::shared_ptr<Scan>& scan) {
-  if (scan->found.size() == scan->names.size()) return scan->reply(std::move(scan->found));
-  read(scan->path + "/" + scan->names[scan->found.size()], [this, scan](Result<Entry> part) {
+  if (scan->next == scan->names.size()) return scan->reply(std::move(scan->found));
+  read(scan->path + "/" + scan->names[scan->next++], [this, scan](Result<Entry> part) {
+    if (!part && part.error() == Errc::bad_record) return scan_next(scan);  // no node has made it
     if (!part) return scan->reply(std::unexpected(part.error()));
     scan->found.push_back(std::move(*part));
     scan_next(scan);

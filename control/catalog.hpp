@@ -50,7 +50,7 @@ class Catalog {
 
   /// From now on there is a part of that name; no error if there was.
   void enroll(const std::string& path, const std::string& part, Reply<void> reply);
-  /// All parts, by name: one read for each.
+  /// All parts, by name: one read for each. What is no record is none.
   void parts(const std::string& path, Reply<std::vector<Entry>> reply);
 
  private:

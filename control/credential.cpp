@@ -2,12 +2,14 @@
 #include "control/credential.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <fstream>
 #include <system_error>
 
 #include <fmt/core.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 
 namespace histod::control {
@@ -54,6 +56,15 @@ std::expected<Credential, std::string> read_credential(const std::string& path) 
   auto credential = parse_credential(text);
   if (!credential) return std::unexpected(path + ": " + credential.error());
   return credential;
+}
+
+std::string acl_user(const Credential& credential) {
+  if (credential.text.empty()) return {};
+  std::array<unsigned char, 20> sha1{};
+  std::array<unsigned char, 29> base64{};
+  ::EVP_Digest(credential.text.data(), credential.text.size(), sha1.data(), nullptr, ::EVP_sha1(), nullptr);
+  ::EVP_EncodeBlock(base64.data(), sha1.data(), static_cast<int>(sha1.size()));
+  return credential.text.substr(0, credential.text.find(':') + 1) + reinterpret_cast<const char*>(base64.data());
 }
 
 }  // namespace histod::control

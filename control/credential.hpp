@@ -18,4 +18,7 @@ std::expected<Credential, std::string> parse_credential(std::string_view text);
 /// The same from a file, which only its owner and its group may read.
 std::expected<Credential, std::string> read_credential(const std::string& path);
 
+/// The user and the digest of both, as ZooKeeper shows them in ACLs; empty when there is no credential.
+std::string acl_user(const Credential& credential);
+
 }  // namespace histod::control

@@ -111,7 +111,7 @@ void Election::listed(const std::vector<std::string>& names) {
   // A create that had lost its answer was done after all: one candidate is enough.
   for (std::size_t i = 1; i < standing.size(); ++i) drop(standing[i]);
   for (const std::string& name : names) {
-    if (sequence_of(name) >= sequence_of(mine)) continue;
+    if (sequence_of(name) >= sequence_of(mine) || strangers_.contains(paths_.leader() + "/" + name)) continue;
     if (predecessor.empty() || sequence_of(name) > sequence_of(predecessor)) predecessor = name;
   }
   if (predecessor.empty()) return take(paths_.leader() + "/" + mine);
@@ -125,8 +125,14 @@ void Election::stand() {
 
 /// Only the one before: when a leader goes, one node wakes up and not all.
 void Election::wait_for(const std::string& predecessor) {
-  session_.store().exists(predecessor, answered([](const Stat&) {}),
-                          lifetime_.guard([this](const WatchEvent&) { list(); }));
+  session_.store().exists(predecessor, answered([this, predecessor](const Stat& stat) {
+                            if (stat.ephemeral_owner != 0) return;
+                            strangers_.insert(predecessor);
+                            list();
+                          }),
+                          lifetime_.guard([this, predecessor](const WatchEvent&) {
+                            if (!strangers_.contains(predecessor)) list();
+                          }));
 }
 
 void Election::take(const std::string& candidate) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ class Election {
   std::string guid_;  ///< of this session's candidate: a lost answer leaves it findable
   std::uint64_t session_number_ = 0;
   bool contending_ = false, listening_ = false;
+  std::set<std::string> strangers_;  ///< paths of what belongs to no session: no node's candidates
   std::optional<Leadership> leadership_;
   Lifetime lifetime_;  ///< of the present attempt's callbacks
   Lifetime object_;

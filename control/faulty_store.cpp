@@ -50,6 +50,10 @@ class FaultyStore final : public Store {
       inner.children(std::move(path), std::move(back), std::move(watch));
     });
   }
+  void guarded(std::string path, Reply<bool> reply) override {
+    ask(std::move(reply),
+        [path = std::move(path)](Store& inner, auto back) mutable { inner.guarded(std::move(path), std::move(back)); });
+  }
   void multi(std::vector<Op> ops, MultiReply reply) override {
     ask(std::move(reply),
         [ops = std::move(ops)](Store& inner, auto back) mutable { inner.multi(std::move(ops), std::move(back)); });

@@ -118,8 +118,10 @@ void Membership::read(const std::string& name) {
       if (node.error() != Errc::no_node) session_.later(lifetime_.guard([this] { list(); }));
       return;
     }
-    // A member whose record this release cannot read is there all the same; only its name is known.
-    members_[name] = member_of(name, node->data).value_or(Member{.name = name});
+    auto member = member_of(name, node->data);
+    // No node has made it. But one whose record only later releases read is there all the same, by its name.
+    if (node->stat.ephemeral_owner == 0 || (!member && member.error() == Errc::bad_record)) return;
+    members_[name] = std::move(member).value_or(Member{.name = name});
     changed_();
   }),
                        lifetime_.guard([this, name](const WatchEvent&) { gone(name); }));

@@ -52,6 +52,10 @@ class MemoryStore final : public Store {
     if (result) leave(server_.child_watchers_, std::move(path), std::move(watch));
     answer(std::move(result), std::move(reply));
   }
+  void guarded(std::string path, Reply<bool> reply) override {
+    auto result = checked<bool>(path, [&] { return server_.guarded(caller(), path); });
+    answer(std::move(result), std::move(reply));
+  }
   void multi(std::vector<Op> ops, MultiReply reply) override {
     answer(server_.multi(caller(), std::move(ops)), std::move(reply));
   }
@@ -120,6 +124,12 @@ Result<Node> MemoryServer::get(const Caller& caller, const std::string& path) {
   const auto found = find(caller, path, k_any_version);
   if (!found) return std::unexpected(found.error());
   return Node{(*found)->second.data, (*found)->second.stat};
+}
+
+Result<bool> MemoryServer::guarded(const Caller& caller, const std::string& path) {
+  const auto found = find(path);
+  if (!found) return std::unexpected(found.error());
+  return caller.identity.empty() || (*found)->second.identity == caller.identity;
 }
 
 Result<std::vector<std::string>> MemoryServer::children(const Caller& caller, const std::string& path) {

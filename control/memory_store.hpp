@@ -58,6 +58,7 @@ class MemoryServer {
   Result<Stat> exists(const std::string& path);
   Result<Node> get(const Caller& caller, const std::string& path);
   Result<std::vector<std::string>> children(const Caller& caller, const std::string& path);
+  Result<bool> guarded(const Caller& caller, const std::string& path);
   std::expected<std::vector<OpResult>, MultiError> multi(const Caller& caller, std::vector<Op> ops);
   void close(std::int64_t session);
 

@@ -22,6 +22,7 @@ class NoStore final : public Store {
   void children(std::string, Reply<std::vector<std::string>> reply, Watch) override {
     answer(std::move(reply), Errc::session_lost);
   }
+  void guarded(std::string, Reply<bool> reply) override { answer(std::move(reply), Errc::session_lost); }
   void multi(std::vector<Op>, MultiReply reply) override {
     answer(std::move(reply), MultiError{Errc::session_lost, 0});
   }

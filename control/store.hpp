@@ -110,6 +110,9 @@ class Store {
   virtual void get(std::string path, Reply<Node> reply, Watch watch) = 0;
   /// Names without the path, sorted.
   virtual void children(std::string path, Reply<std::vector<std::string>> reply, Watch watch) = 0;
+  /// Whether nobody but this session's credential may change the znode, its children or its ACL. Of a session without a
+  /// credential, whose znodes are open to all: whether it is there.
+  virtual void guarded(std::string path, Reply<bool> reply) = 0;
   /// All operations or none, in order. The only way to write: one operation is a multi of one.
   virtual void multi(std::vector<Op> ops, MultiReply reply) = 0;
 

@@ -144,8 +144,10 @@ struct Tables {
 
 class ZkStore final : public Store {
  public:
-  ZkStore(Executor& executor, OnStoreEvent on_event, bool open_to_all)
-      : executor_(executor), acl_(open_to_all ? &ZOO_OPEN_ACL_UNSAFE : &ZOO_CREATOR_ALL_ACL) {
+  ZkStore(Executor& executor, OnStoreEvent on_event, const Credential& credential)
+      : executor_(executor),
+        acl_(credential.text.empty() ? &ZOO_OPEN_ACL_UNSAFE : &ZOO_CREATOR_ALL_ACL),
+        user_(acl_user(credential)) {
     tables_->on_event = std::move(on_event);
   }
   ~ZkStore() override {
@@ -182,6 +184,10 @@ class ZkStore final : public Store {
     read(path, std::move(reply), std::move(watch), [&](Request* request, watcher_fn watcher, void* watching) {
       return ::zoo_awget_children(handle_, path.c_str(), watcher, watching, on_names, request);
     });
+  }
+  void guarded(std::string path, Reply<bool> reply) override {
+    read(path, std::move(reply), {},
+         [&](Request* request, watcher_fn, void*) { return ::zoo_aget_acl(handle_, path.c_str(), on_acl, request); });
   }
   void multi(std::vector<Op> ops, MultiReply reply) override {
     const auto refused = refusal_of(ops);
@@ -267,6 +273,12 @@ class ZkStore final : public Store {
     std::ranges::sort(sorted);
     finish(code, data, std::move(sorted));
   }
+  static void on_acl(int code, ACL_vector* acl, ::Stat*, const void* data) {
+    const auto* request = static_cast<const Request*>(data);
+    // Who may not even read it has not made it.
+    if (code == ZNOAUTH) return finish(ZOK, data, false);
+    finish(code, data, code == ZOK && request->store->is_ours(*acl));
+  }
   static void on_multi(int code, const void* data) {
     const auto* request = static_cast<const Request*>(data);
     request->store->answer<MultiReply>(request->number, request->frame->outcome(code), true);
@@ -274,8 +286,17 @@ class ZkStore final : public Store {
   static void on_watch(zhandle_t* handle, int type, int state, const char* path, void* context);
   static void on_session(zhandle_t* handle, int type, int state, const char* path, void* context);
 
+  /// Who only reads is no harm.
+  bool is_ours(const ACL_vector& acl) const {
+    return user_.empty() || std::all_of(acl.data, acl.data + acl.count, [this](const ACL& one) {
+             return (one.perms & ~ZOO_PERM_READ) == 0 ||
+                    (std::string_view(one.id.scheme) == "digest" && one.id.id == user_);
+           });
+  }
+
   Executor& executor_;
   const ACL_vector* const acl_;
+  const std::string user_;  ///< as ACLs have it; empty: no credential
   std::uint64_t numbers_ = 0;
   const std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();
   zhandle_t* handle_ = nullptr;
@@ -308,7 +329,7 @@ OpenStore zookeeper_opener(Executor& executor, ZkOptions options) {
   // None: the library's log would go to standard error, and is made in a buffer that its threads share without a lock.
   ::zoo_set_debug_level(ZooLogLevel{});
   return [&executor, options = std::move(options)](OnStoreEvent on_event) -> Result<std::unique_ptr<Store>> {
-    auto store = std::make_unique<ZkStore>(executor, std::move(on_event), options.credential.text.empty());
+    auto store = std::make_unique<ZkStore>(executor, std::move(on_event), options.credential);
     if (const auto error = store->open(options)) return std::unexpected(error);
     return store;
   };

@@ -22,6 +22,7 @@
 #include "daemon/no_peers.hpp"
 #include "daemon/node_identity.hpp"
 #include "daemon/node_metrics.hpp"
+#include "daemon/spread.hpp"
 #include "daemon/systemd.hpp"
 #include "daemon/wall_clock.hpp"
 #include "daemon/worker.hpp"
@@ -113,14 +114,15 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
   out.pool.numa_node = placement.workers[index].numa_node;
   out.limits = http_limits(options);
   out.pipeline = pipeline_options(options, attempts);
-  out.mailbox_messages = options.connections                   // connections handed over and not yet adopted
-                         + options.connections                 // replies of the job engine: one request a connection
-                         + out.pipeline.requests_max * 2       // returns from the arena, and room for the next
-                         + out.pipeline.requests_max * 2       // of each result: begun, and its sender told
+  out.mailbox_messages = options.connections              // connections handed over and not yet adopted
+                         + options.connections            // replies of engine and volumes: one request a connection
+                         + out.pipeline.requests_max * 2  // returns from the arena, and room for the next
+                         + out.pipeline.requests_max * 2  // of each result: begun, and its sender told
                          + api::ExpressLane::k_images_max * 2  // of each image coming in: a step done, a sender told
+                         + FleetSpread::k_parts_max            // of images that are spread: a part is done
                          + HttpPeers::k_copies_max             // of copies: the image is read
                          + Announcer::k_calls_max              // of datasets that are done
-                         + attempts * 3                        // dispatch, input, end of storing
+                         + attempts * 4                        // dispatch, input, result at its volume, end of storing
                          + 16;                                 // drain, abort, stop, listeners
   return out;
 }
@@ -130,6 +132,13 @@ int incoming_cpu(int fd) {
   int cpu = -1;
   socklen_t bytes = sizeof cpu;
   return ::getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &bytes) == 0 ? cpu : -1;
+}
+
+std::vector<FileRoot> open_file_roots(const std::string& option) {
+  std::vector<FileRoot> roots;
+  for (const FileRootOption& root : value_or_fail(parse_file_roots(option), "--file-root"))
+    roots.push_back(value_or_fail(FileRoot::open(root), "--file-root " + root.name));
+  return roots;
 }
 
 }  // namespace
@@ -148,7 +157,7 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
                [this](const jobs::JobRecord& record, const jobs::SharedTables& tables) {
                  Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
                  return worker.mailbox().post(
-                     [&worker, this, record, tables] { jobs::run_attempt(worker, engine_, record, tables); });
+                     [&worker, this, record, tables] { jobs::run_attempt(services_, worker, record, tables); });
                }}),
       services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())
@@ -160,6 +169,7 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     services_.webhooks = std::make_unique<const Webhooks>(
         value_or_fail(Webhooks::parse_allowed(options_.webhook_allow), "--webhook-allow"),
         value_or_fail(read_secret(options_.webhook_secret_file), "--webhook-secret-file"));
+  auto file_roots = open_file_roots(options_.file_roots);
   arenas_ = make_arenas(services_.placement);
   try {
     start_workers();
@@ -169,6 +179,9 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       throw StartFailure{"--spool " + options_.spool_path + ": " + started.error().message()};
     const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
     services_.identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
+    if (!file_roots.empty())
+      services_.files =
+          std::make_unique<SharedFiles>(std::move(file_roots), SharedFiles::Options{.identity = services_.identity});
     open_listeners();
     join_fleet();
   } catch (...) {
@@ -183,6 +196,7 @@ void Application::end() {
   if (fleet_) fleet_->stop();
   engine_.drain();
   engine_.stop();
+  if (services_.files) services_.files->stop();
   for (const auto& worker : services_.workers) worker->stop_and_join();
 }
 
@@ -315,6 +329,7 @@ void Application::reload_tokens() {
 
 void Application::tick() {
   reload_tokens();
+  if (services_.files) services_.files->poll();
   if (!certificate_) return;
   const auto read = certificate_->poll();
   if (!read)
@@ -367,7 +382,14 @@ void Application::drain() {
     // Work that is in the arena cannot be cut; its answers go nowhere.
     wait_until(Clock::now() + k_abort_grace + options_.job_wall_time, all_gone);
   }
+  if (services_.files && services_.files->stuck()) {
+    // What waits for it is on the disk, and is done again after the next start.
+    log_.warn("not waited for: a shared volume does not answer");
+    log_.info("stopped");
+    std::_Exit(0);
+  }
   engine_.stop();
+  if (services_.files) services_.files->stop();
   const bool gone = fleet_->stop_within(k_fleet_grace);
   if (!gone) log_.warn("not waited for: ZooKeeper's servers are still being looked up");
   for (const auto& worker : services_.workers) worker->stop_and_join();

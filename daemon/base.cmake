@@ -5,6 +5,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
   ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/file_root.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/jobs/dataset_record.cpp
@@ -22,7 +23,9 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp
   ${CMAKE_CURRENT_LIST_DIR}/reexec.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/shared_files.cpp
   ${CMAKE_CURRENT_LIST_DIR}/signals.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/speeds.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp)

@@ -74,6 +74,9 @@ class Coordinator {
   /// From now on each image that is counted is made by the tables in force. 409: there are none.
   void apply(const std::string& id, jobs::Reply<Status> reply);
 
+  /// Operations that have not ended yet.
+  std::size_t pending() const { return operations_.size(); }
+
   /// Datasets that are applied, and of which somebody is to be told when they are done.
   std::vector<jobs::DatasetRecord> unannounced() const;
   /// What is to be told of it; 409: not all is made yet, or nothing is there, or it has been told.
@@ -119,6 +122,7 @@ class Coordinator {
   std::optional<std::pair<std::string, std::vector<std::string>>> twice(const Gathering& gathering) const;
   // coordinator_parts.cpp: this node's part
   void reconcile();
+  void release_strays();
   void bring(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
   void enroll(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
   void put(const Known& known, jobs::SharedTables tables, std::function<void(jobs::Outcome<Status>)> then);
@@ -154,7 +158,9 @@ class Coordinator {
   std::map<std::string, std::int32_t> settled_;     ///< by id: the version that this node's part is
   std::set<std::string> enrolled_, busy_;           ///< by id
   std::uint64_t session_number_ = 0;
-  bool listed_ = false;                                                  ///< own_ is what the engine had at start
+  bool listed_ = false;            ///< own_ is what the engine had at start
+  std::set<std::string> removed_;  ///< datasets of which the fleet still says that they are
+  control::Executor::Clock::time_point strays_at_{};
   std::map<std::string, control::Executor::Clock::time_point> aged_at_;  ///< when it was last asked who uses it
   control::Catalog catalog_;
   control::Mirror mirror_;

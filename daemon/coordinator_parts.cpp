@@ -18,6 +18,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::chrono::milliseconds k_turn{10};
+constexpr std::chrono::seconds k_strays{60};
 constexpr std::size_t k_all = 1'000'000;
 constexpr std::size_t k_expiries = 4;  ///< at one time
 
@@ -74,7 +75,8 @@ void Coordinator::reconcile() {
                                    reconcile();
                                  }));
   }
-  if (!mirror_.complete()) return;
+  // A node that no roster knows would be waited for by all, and never be given up.
+  if (!mirror_.complete() || !custody_.complete()) return;
   if (std::exchange(session_number_, session_.number()) != session_.number()) {  // its servers may be other ones
     enrolled_.clear();
     settled_.clear();
@@ -95,6 +97,17 @@ void Coordinator::reconcile() {
   }
   for (const auto& [id, record] : own_)
     if (!mirror_.items().contains(id) && !busy_.contains(id)) publish_own(record);
+  release_strays();
+}
+
+/// A copy may come after its dataset has been removed here; where its owner dies before it hears of the removal, there
+/// is nobody else to drop it.
+void Coordinator::release_strays() {
+  std::erase_if(removed_, [this](const std::string& id) { return !mirror_.items().contains(id); });
+  const auto now = session_.executor().now();
+  if (removed_.empty() || now - strays_at_ < k_strays) return;
+  strays_at_ = now;
+  engine_.release_images(removed_, [](const Outcome<void>&) {});
 }
 
 /// A dataset that the fleet does not know: the servers have been set up anew, or this node was alone so far. What has
@@ -203,6 +216,7 @@ void Coordinator::remove_part(const std::string& id, std::int32_t version) {
                            busy_.erase(id);
                            if (!removed && removed.error().status != 404) return;
                            own_.erase(id);
+                           removed_.insert(id);
                            settled_[id] = version;
                          }));
 }

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <openssl/evp.h>
 
+#include "daemon/jobs/copy_record.hpp"
 #include "daemon/peer_message.hpp"
 #include "daemon/services.hpp"
 #include "daemon/worker.hpp"
@@ -21,10 +22,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr http::Deadlines k_deadlines{std::chrono::seconds(2), std::chrono::seconds(10), std::chrono::seconds(60)};
+constexpr http::Deadlines k_copy_deadlines{std::chrono::seconds(2), std::chrono::seconds(10), std::chrono::seconds(60)};
 /// A header section has 16 KiB for all of its fields.
 constexpr std::size_t k_field_bytes_max = 13'000;
-constexpr std::uint64_t k_answer_bytes_max = 64u << 10;
+constexpr std::uint64_t k_copy_answer_bytes_max = 64u << 10;
 
 std::string base64(std::string_view text) {
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
@@ -70,16 +71,16 @@ class Sending {
       http::PeerRequest request;
       request.method = "PUT";
       request.target = "/v1/peer/copies/" + s.id_;
-      request.fields = {{std::string(k_copy_field), s.field_},
-                        {std::string(k_peer_version_field), std::string(k_peer_version)}};
+      request.fields = {{std::string(k_copy_field), s.field_}, {std::string(k_peer_version_field), peer_version()}};
       request.body = s.bytes_;
-      request.response_bytes_max = k_answer_bytes_max;
-      request.deadlines = k_deadlines;
+      request.response_bytes_max = k_copy_answer_bytes_max;
+      request.deadlines = k_copy_deadlines;
       ++s.sent_.asked;
       if (const auto addressed = s.services_.peers->address(request, holder.name); !addressed) {
         s.failed(holder.name, addressed.error());
         continue;
       }
+      s.asked_ = Clock::now();
       s.worker_.client().request(std::move(request), [self = std::move(self), holder](auto answer) mutable {
         self->hear(holder, answer);
         go_on(std::move(self));
@@ -97,6 +98,8 @@ class Sending {
     ++sent_.kept;
     ++services_.copies.kept;
     services_.copies.bytes += bytes_.size();
+    services_.speeds.carried(holder.name, bytes_.size(),
+                             static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - asked_).count()));
     services_.engine.copied(id_, holder.identity);
   }
   void failed(const std::string& node, const std::string& why) {
@@ -115,6 +118,7 @@ class Sending {
   std::size_t next_ = 0;
   CopiesSent sent_;
   const Clock::time_point began_ = Clock::now();
+  Clock::time_point asked_;
 };
 
 }  // namespace
@@ -131,17 +135,7 @@ std::vector<control::Member> holders(const FleetSnapshot& fleet) {
 }
 
 std::string copy_field(const jobs::JobRecord& record) {
-  // What became of it here is no part of a copy.
-  jobs::JobRecord copy;
-  copy.id = record.id;
-  copy.created_ms = record.created_ms;
-  copy.options = record.options;
-  copy.input = record.input;
-  copy.idempotency_sha256 = record.idempotency_sha256;
-  copy.request_sha256 = record.request_sha256;
-  copy.program_version = record.program_version;
-  copy.dataset = record.dataset;
-  copy.owner = record.owner;
+  jobs::JobRecord copy = jobs::as_submitted(record);
   std::string text = jobs::encode_record(copy);
   if (text.size() > k_field_bytes_max / 4 * 3) {
     copy.input.filename.clear();  // the one thing in it that may be long, and is for display only

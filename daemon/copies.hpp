@@ -21,11 +21,14 @@ struct Services;
 
 /// Of jobs at other nodes; written by all workers.
 struct CopyStats {
-  std::atomic<std::uint64_t> kept{0};     ///< by their holder's word
-  std::atomic<std::uint64_t> failed{0};   ///< requests, not jobs: the next node is asked
-  std::atomic<std::uint64_t> refused{0};  ///< jobs that were not accepted, because nobody took a copy
-  std::atomic<std::uint64_t> bytes{0};    ///< of images and masks, of those that are kept
-  std::atomic<std::uint64_t> ns{0};       ///< from the beginning of each to its last holder's word
+  std::atomic<std::uint64_t> kept{0};        ///< by their holder's word
+  std::atomic<std::uint64_t> failed{0};      ///< requests, not jobs: the next node is asked
+  std::atomic<std::uint64_t> refused{0};     ///< jobs that were not accepted, because nobody took a copy
+  std::atomic<std::uint64_t> unreleased{0};  ///< requests to drop one that were not answered: sweeping does it later
+  std::atomic<std::uint64_t> keys_elsewhere{0};  ///< requests that were another node's, by their Idempotency-Key
+  std::atomic<std::uint64_t> keys_unsure{0};     ///< that a silent node may have known: accepted
+  std::atomic<std::uint64_t> bytes{0};           ///< of images and masks, of those that are kept
+  std::atomic<std::uint64_t> ns{0};              ///< from the beginning of each to its last holder's word
 };
 
 /// Those who may keep copies of this node's jobs: the members behind it in the ring of names.

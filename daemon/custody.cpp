@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::chrono::seconds k_sweep{60};
 constexpr std::chrono::seconds k_copies{5};
+constexpr std::chrono::seconds k_compare{15};
 constexpr std::size_t k_ids_at_once = 10'000;
-constexpr std::size_t k_copies_at_once = 16;
+constexpr std::size_t k_copies_at_once = 256;
 
 }  // namespace
 
@@ -31,6 +32,9 @@ Custody::Custody(control::Session& session, const control::Paths& paths, const c
 
 void Custody::start() {
   roster_.start([this] { roster_changed_ = true; });
+  engine_.own_ids(here<std::vector<std::string>>([this](const Outcome<std::vector<std::string>>& ids) {
+    if (ids) doubtful_.insert(ids->begin(), ids->end());
+  }));
 }
 
 const control::Member* Custody::member(const std::string& identity) const {
@@ -65,7 +69,9 @@ void Custody::tick() {
     look_after_copies();
   }
   look_for_doubles();
-  if (settings_.copies && !copying_ && now - copied_at_ >= k_copies && membership_.members().size() > 1) {
+  // Who is only coming back may have jobs that are others' by now: their copies are made by those.
+  const bool member = find(settings_.identity).where == Whereabouts::member;
+  if (settings_.copies && member && !copying_ && now - copied_at_ >= k_copies && membership_.members().size() > 1) {
     copied_at_ = now;
     make_copies();
   }
@@ -105,29 +111,32 @@ void Custody::look_after_copies() {
 
 void Custody::adopt(const std::string& owner, const std::string& name, std::vector<std::string> ids) {
   engine_.adopt(owner, here<std::uint64_t>([this, name, ids = std::move(ids)](const Outcome<std::uint64_t>& adopted) {
-                  adopted_.insert(ids.begin(), ids.end());
+                  doubtful_.insert(ids.begin(), ids.end());
                   if (adopted && *adopted > 0)
                     log_.warn("jobs of a node that is given up are taken over", {{"node", name}, {"jobs", *adopted}});
                 }));
 }
 
 struct Custody::Doubles {
-  std::vector<std::string> ids;                              ///< adopted here
+  std::vector<std::string> ids;                              ///< of this node
   std::vector<std::pair<std::string, std::string>> nodes{};  ///< still to be asked: identity and name
   bool complete = true;                                      ///< everybody has been asked, and has none of them
 };
 
 /// A job may have two copies, for one at a node that is away is replaced by another; then two adopt it. So who has
-/// adopted asks all others; those that are away later, and those that come back ask themselves.
+/// adopted, or has started and does not know any more what it has adopted, asks all others; those that are away later,
+/// and those that come back ask themselves.
 void Custody::look_for_doubles() {
-  if (adopted_.empty() || std::exchange(comparing_, true)) return;
+  const auto now = session_.executor().now();
+  if (doubtful_.empty() || now - compared_at_ < k_compare || std::exchange(comparing_, true)) return;
+  compared_at_ = now;
   using Ids = std::vector<std::string>;
-  engine_.owned(Ids(adopted_.begin(), adopted_.end()), here<Ids>([this](Outcome<Ids> own) {
+  engine_.owned(Ids(doubtful_.begin(), doubtful_.end()), here<Ids>([this](Outcome<Ids> own) {
                   if (!own) {
                     comparing_ = false;
                     return;
                   }
-                  adopted_ = {own->begin(), own->end()};
+                  doubtful_ = {own->begin(), own->end()};
                   auto doubles = std::make_shared<Doubles>(Doubles{std::move(*own)});
                   for (const auto& [identity, standing] : roster_.all()) {
                     const Node node = find(identity);
@@ -145,7 +154,7 @@ void Custody::ask_for_doubles(const std::shared_ptr<Doubles>& doubles) {
   if (doubles->nodes.empty() || doubles->ids.empty()) {
     comparing_ = false;
     if (doubles->complete)
-      for (const std::string& id : doubles->ids) adopted_.erase(id);
+      for (const std::string& id : doubles->ids) doubtful_.erase(id);
     return;
   }
   const auto [identity, name] = std::move(doubles->nodes.back());
@@ -160,11 +169,16 @@ void Custody::ask_for_doubles(const std::shared_ptr<Doubles>& doubles) {
 
 /// Whoever finds out first, the same node keeps them.
 void Custody::part_with(const std::string& identity, const std::string& name, std::vector<std::string> ids) {
+  using Ids = std::vector<std::string>;
   log_.warn("jobs are at two nodes, one lets go of them", {{"node", name}, {"jobs", ids.size()}});
   if (identity < settings_.identity)
-    engine_.disown(std::move(ids), [](const Outcome<void>&) {});
+    link_.keep(name, std::move(ids), lifetime_.guard([this](Outcome<Ids> kept) {
+      if (kept) engine_.disown(std::move(*kept), [](const Outcome<void>&) {});
+    }));
   else
-    link_.disown(name, std::move(ids), [](const Outcome<void>&) {});
+    engine_.keep(std::move(ids), here<Ids>([this, name](Outcome<Ids> kept) {
+                   if (kept) link_.disown(name, std::move(*kept), [](const Outcome<void>&) {});
+                 }));
 }
 
 /// What the owner does not know any more has been removed there, or has never been accepted.
@@ -192,7 +206,9 @@ void Custody::make_copies() {
   engine_.uncopied(std::move(holders), k_copies_at_once,
                    here<std::vector<jobs::JobRecord>>([this](Outcome<std::vector<jobs::JobRecord>> jobs) {
                      copying_ = false;
-                     if (jobs) copy_next(std::move(*jobs));
+                     if (!jobs) return;
+                     more_to_copy_ = jobs->size() == k_copies_at_once;
+                     copy_next(std::move(*jobs));
                    }));
 }
 
@@ -201,9 +217,12 @@ void Custody::copy_next(std::vector<jobs::JobRecord> left) {
   if (left.empty()) return;
   jobs::JobRecord next = std::move(left.back());
   left.pop_back();
-  link_.copy(std::move(next), lifetime_.guard([this, left = std::move(left)](const Outcome<void>& copied) mutable {
-    // Where nobody takes one, nobody takes the others now.
+  const std::string id = next.id;
+  link_.copy(std::move(next), lifetime_.guard([this, id, left = std::move(left)](const Outcome<void>& copied) mutable {
+    // Where nobody takes one, nobody takes the others now. Who has the job itself takes no copy of it.
     copying_ = false;
+    if (!copied) doubtful_.insert(id);
+    if (copied && left.empty() && more_to_copy_) return make_copies();
     if (copied) copy_next(std::move(left));
   }));
 }
@@ -233,18 +252,19 @@ void Custody::ask_next(const std::shared_ptr<Return>& home) {
   if (home->nodes.empty() || home->ids.empty()) return let_go(home);
   const std::string name = home->nodes.back();
   home->nodes.pop_back();
-  link_.owned(name, home->ids, lifetime_.guard([this, home](Outcome<std::vector<std::string>> owned) {
-    if (!owned) {
+  link_.keep(name, home->ids, lifetime_.guard([this, home](Outcome<std::vector<std::string>> kept) {
+    if (!kept) {
       returning_ = false;  // with the next tick again
       return;
     }
-    home->elsewhere.insert(home->elsewhere.end(), owned->begin(), owned->end());
+    home->elsewhere.insert(home->elsewhere.end(), kept->begin(), kept->end());
     ask_next(home);
   }));
 }
 
 void Custody::let_go(const std::shared_ptr<Return>& home) {
   const std::size_t count = home->elsewhere.size();
+  doubtful_.insert(home->elsewhere.begin(), home->elsewhere.end());  // those that this node must keep are at two
   engine_.disown(std::move(home->elsewhere), here<void>([this, count](const Outcome<void>& gone) {
                    if (!gone) {
                      returning_ = false;

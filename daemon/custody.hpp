@@ -94,9 +94,9 @@ class Custody {
   Log& log_;
   const Settings settings_;
   std::map<std::string, control::Executor::Clock::time_point> absent_since_;  ///< by identity; while this node leads
-  control::Executor::Clock::time_point swept_at_{}, copied_at_{};
-  bool roster_changed_ = false, returning_ = false, copying_ = false;
-  std::set<std::string> adopted_;  ///< ids that another holder may have adopted as well
+  control::Executor::Clock::time_point swept_at_{}, copied_at_{}, compared_at_{};
+  bool roster_changed_ = false, returning_ = false, copying_ = false, more_to_copy_ = false;
+  std::set<std::string> doubtful_;  ///< own jobs that another node may have, too
   bool comparing_ = false;
   control::Roster roster_;
   control::Lifetime lifetime_;

@@ -14,6 +14,7 @@ using control::SessionState;
 namespace {
 
 constexpr std::chrono::seconds k_tick{1};
+constexpr int k_rest = 10;  ///< times as long as it took, before all znodes are looked at again
 
 const control::Member* find(const std::vector<control::Member>& members, const std::string& name) {
   const auto found = std::ranges::find(members, name, &control::Member::name);
@@ -23,7 +24,8 @@ const control::Member* find(const std::vector<control::Member>& members, const s
 bool same(const FleetSnapshot& a, const FleetSnapshot& b) {
   const auto fields = [](const FleetSnapshot& s) {
     return std::tie(s.state, s.session_id, s.session_timeout, s.registered, s.leads, s.leader, s.epoch, s.members,
-                    s.trouble, s.elections, s.sessions.sessions, s.sessions.suspensions, s.sessions.losses);
+                    s.trouble, s.elections, s.sessions.sessions, s.sessions.suspensions, s.sessions.losses, s.intruders,
+                    s.intrusions);
   };
   return fields(a) == fields(b);
 }
@@ -35,10 +37,18 @@ std::string_view FleetSnapshot::role() const {
   return registered ? "member" : "outside";
 }
 
-std::string FleetSnapshot::alert() const {
+std::string FleetSnapshot::shortage() const {
   if (members.size() >= min_nodes) return {};
   return fmt::format("the fleet has {} member{}, but needs {}", members.size(), members.size() == 1 ? "" : "s",
                      min_nodes);
+}
+
+std::string FleetSnapshot::alert() const {
+  std::string out = shortage();
+  if (!intruders.empty())
+    out += fmt::format("{}{} of the fleet's znodes {} not as nodes make them", out.empty() ? "" : "; ",
+                       intruders.size(), intruders.size() == 1 ? "is" : "are");
+  return out;
 }
 
 FleetBoard::FleetBoard() : snapshot_(std::make_shared<const FleetSnapshot>()) {}
@@ -64,7 +74,8 @@ FleetNode::FleetNode(control::Executor& executor, control::OpenStore open, Fleet
       session_(executor, std::move(open)),
       membership_(session_, paths_, control::RecordFormat(), settings_.self),
       election_(session_, paths_, control::RecordFormat(), settings_.self.name),
-      observer_(session_, paths_, control::RecordFormat()) {
+      observer_(session_, paths_, control::RecordFormat()),
+      inspection_(session_, paths_, control::RecordFormat()) {
   if (make_task) task_ = make_task({session_, paths_, membership_, election_});
   FleetSnapshot first = look();
   first.since_ms = now_();
@@ -122,6 +133,7 @@ void FleetNode::laid_out(std::error_code error) {
 void FleetNode::tick() {
   refresh();
   tell_alert();
+  inspect();
   if (task_ && set_up_) task_->tick();
   executor_.after(k_tick, lifetime_.guard([this] { tick(); }));
 }
@@ -158,6 +170,8 @@ FleetSnapshot FleetNode::look() const {
   now.trouble = trouble();
   now.elections = elections_;
   now.sessions = session_.counts();
+  for (const auto& [path, fault] : intruders_) now.intruders.push_back(path + ": " + fault);
+  now.intrusions = intrusions_;
   return now;
 }
 
@@ -215,9 +229,38 @@ void FleetNode::tell_members(const FleetSnapshot& before, const FleetSnapshot& n
     if (find(now.members, member.name) == nullptr) say(LogLevel::warn, "member left", {{"node", member.name}});
 }
 
+/// By the leader only: who looks at everything costs the servers something.
+void FleetNode::inspect() {
+  if (!shown_->leads && !intruders_.empty()) {
+    intruders_.clear();
+    refresh();
+  }
+  const auto began = executor_.now();
+  const auto every = settings_.inspect_every;
+  if (!shown_->leads || inspecting_ || settings_.servers.empty() || every.count() == 0 || began < inspect_next_) return;
+  inspecting_ = true;
+  inspection_.look(lifetime_.guard([this, began, every](const control::Result<control::Inspection::Intruders>& found) {
+    inspecting_ = false;
+    const auto now = executor_.now();
+    inspect_next_ = now + std::max<control::Executor::Clock::duration>(every, k_rest * (now - began));
+    if (found && shown_->leads) inspected(*found);
+  }));
+}
+
+void FleetNode::inspected(const control::Inspection::Intruders& intruders) {
+  for (const auto& [path, fault] : intruders) {
+    if (const auto known = intruders_.find(path); known != intruders_.end() && known->second == fault) continue;
+    ++intrusions_;
+    say(LogLevel::warn, "security: a znode is not as nodes make it, and is passed over",
+        {{"path", path}, {"why", fault}});
+  }
+  intruders_ = intruders;
+  refresh();
+}
+
 /// With each tick only: while the list is read, or several come and go at once, it would be said of each.
 void FleetNode::tell_alert() {
-  const std::string alert = shown_->alert();
+  const std::string alert = shown_->shortage();
   if (!shown_->registered || alert == alert_said_) return;
   if (alert.empty())
     say(LogLevel::info, "the fleet has the members that it needs", {{"members", shown_->members.size()}});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "control/election.hpp"
 #include "control/executor.hpp"
+#include "control/inspection.hpp"
 #include "control/membership.hpp"
 #include "control/paths.hpp"
 #include "control/session.hpp"
@@ -24,6 +26,7 @@ struct FleetSettings {
   std::string root = "/histod";
   control::Member self;
   std::uint64_t min_nodes = 1;
+  std::chrono::milliseconds inspect_every{15'000};  ///< the leader, all znodes, when there are few; 0: never
 };
 
 /// What a member does for its fleet. On the executor's thread.
@@ -72,6 +75,8 @@ class FleetNode {
   void tell_leader(const FleetSnapshot& before, const FleetSnapshot& now);
   void tell_members(const FleetSnapshot& before, const FleetSnapshot& now);
   void tell_alert();
+  void inspect();
+  void inspected(const control::Inspection::Intruders& intruders);
   void say(LogLevel level, std::string_view message, LogFields fields);
   void publish(FleetSnapshot snapshot);
 
@@ -92,6 +97,11 @@ class FleetNode {
   control::Membership membership_;
   control::Election election_;
   control::LeaderObserver observer_;
+  control::Inspection inspection_;
+  bool inspecting_ = false;
+  control::Executor::Clock::time_point inspect_next_{};
+  control::Inspection::Intruders intruders_;
+  std::uint64_t intrusions_ = 0;
   std::unique_ptr<FleetTask> task_;  ///< null: it is a member, and no more
   control::Lifetime lifetime_;
 };

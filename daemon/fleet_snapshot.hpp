@@ -29,12 +29,16 @@ struct FleetSnapshot {
   std::uint64_t min_nodes = 1;
   std::string trouble;          ///< why there is no session, or why this node is no member: a clause, or empty
   std::uint64_t elections = 0;  ///< that this node has won
+  /// Znodes under the fleet's root that are not as nodes make them: a clause for each, with its path.
+  std::vector<std::string> intruders;
+  std::uint64_t intrusions = 0;  ///< how many of them there ever were
   control::Session::Counts sessions;
 
   bool embedded() const { return servers.empty(); }
   bool connected() const { return state == control::SessionState::connected; }
   std::string_view role() const;  ///< leader, member or outside
-  std::string alert() const;      ///< that there are too few members: a sentence without its full stop, or empty
+  std::string shortage() const;   ///< that there are too few members: a sentence without its full stop, or empty
+  std::string alert() const;      ///< that, or what else an operator must see to
 };
 
 }  // namespace histod::daemon

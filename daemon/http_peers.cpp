@@ -56,7 +56,7 @@ struct Call {
   }
   Outcome<T> judge(const std::expected<http::PeerAnswer, http::PeerError>& answer) {
     if (!answer) return peer_failed(node, answer.error().text);
-    if (answer->field(k_peer_version_field) != k_peer_version) {
+    if (!understands_peer(answer->field(k_peer_version_field))) {
       services.log.once("peer-version-" + node, LogLevel::error,
                         "a node is of a release that this one does not understand",
                         {{"node", node}, {"answers", answer->status}});
@@ -71,7 +71,7 @@ template <class T>
 void send(std::unique_ptr<Call<T>> call) {
   Call<T>& c = *call;
   c.request.deadlines = k_deadlines;
-  c.request.fields.emplace_back(k_peer_version_field, k_peer_version);
+  c.request.fields.emplace_back(k_peer_version_field, peer_version());
   c.request.body = std::as_bytes(std::span(c.body));
   c.request.idempotent = true;
   if (c.request.response_bytes_max == 0) c.request.response_bytes_max = k_answer_bytes_max;
@@ -176,15 +176,24 @@ void HttpPeers::disown(std::string node, std::vector<std::string> ids, Reply<voi
                                     ids_text(ids), nothing, std::move(reply)));
 }
 
-void HttpPeers::owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
+void HttpPeers::ask_ids(const std::string& node, const std::string& target, const std::vector<std::string>& ids,
+                        Reply<std::vector<std::string>> reply) {
   using Ids = std::vector<std::string>;
   const auto read = [node](const http::PeerAnswer& answer) -> Outcome<Ids> {
     auto known = parse_ids(answer.body);
     if (!known) return peer_failed(node, known.error());
     return std::move(*known);
   };
-  send(std::make_unique<Call<Ids>>(services_, executor_, node, request_to("POST", "/v1/peer/owned", k_ids_bytes_max),
+  send(std::make_unique<Call<Ids>>(services_, executor_, node, request_to("POST", target, k_ids_bytes_max),
                                    ids_text(ids), read, std::move(reply)));
+}
+
+void HttpPeers::owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
+  ask_ids(node, "/v1/peer/owned", ids, std::move(reply));
+}
+
+void HttpPeers::keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
+  ask_ids(node, "/v1/peer/keep", ids, std::move(reply));
 }
 
 void HttpPeers::copy(jobs::JobRecord record, Reply<void> reply) {

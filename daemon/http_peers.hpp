@@ -27,10 +27,13 @@ class HttpPeers final : public PeerLink {
   void tables(std::string node, std::string dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) override;
   void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) override;
   void owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;
+  void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;
   /// Of which there are k_copies_max at one time; one more is refused.
   void copy(jobs::JobRecord record, Reply<void> reply) override;
 
  private:
+  void ask_ids(const std::string& node, const std::string& target, const std::vector<std::string>& ids,
+               Reply<std::vector<std::string>> reply);
   Services& services_;
   control::Executor& executor_;
   std::shared_ptr<std::size_t> copying_ = std::make_shared<std::size_t>(0);  ///< may outlive this

@@ -23,6 +23,9 @@ class NoPeers final : public PeerLink {
   void owned(std::string, std::vector<std::string>, Reply<std::vector<std::string>> reply) override {
     fail(std::move(reply));
   }
+  void keep(std::string, std::vector<std::string>, Reply<std::vector<std::string>> reply) override {
+    fail(std::move(reply));
+  }
   void copy(jobs::JobRecord, Reply<void> reply) override { fail(std::move(reply)); }
 
  private:

@@ -115,12 +115,45 @@ void declare_copies(Services& s) {
   m.counter("histod_copies_failed_total", "Times that a node has not taken a copy.", value(&CopyStats::failed));
   m.counter("histod_copies_missing_total", "Jobs not accepted because too few nodes have taken a copy.",
             value(&CopyStats::refused));
+  m.counter("histod_copies_unreleased_total", "Times that a node has not said that it drops a copy of a removed job.",
+            value(&CopyStats::unreleased));
+  m.counter("histod_idempotency_elsewhere_total", "Requests whose Idempotency-Key is that of another node's job.",
+            value(&CopyStats::keys_elsewhere));
+  m.counter("histod_idempotency_unsure_total",
+            "Jobs accepted though a node did not say whether it has one with the same Idempotency-Key.",
+            value(&CopyStats::keys_unsure));
   m.counter("histod_copies_sent_bytes_total", "Bytes of images and masks in the copies taken.",
             value(&CopyStats::bytes));
   m.counter("histod_copy_seconds_total", "Time spent on sending copies of jobs.",
             std::function<double()>([&s] { return static_cast<double>(s.copies.ns.load()) / 1e9; }));
-  m.counter("histod_security_events_total", "Attempts at what is for others; peer: at what nodes ask each other.",
-            [&s](const Emit& emit) { emit({{"kind", "peer"}}, static_cast<double>(s.peer_intrusions.load())); });
+  m.counter("histod_security_events_total",
+            "Attempts at what is for others; peer: at what nodes ask each other, znode: znodes that are not as nodes "
+            "make them.",
+            [&s](const Emit& emit) {
+              emit({{"kind", "peer"}}, static_cast<double>(s.peer_intrusions.load()));
+              emit({{"kind", "znode"}}, static_cast<double>(s.fleet.read()->intrusions));
+            });
+}
+
+void declare_spread(Services& s) {
+  Metrics& m = s.metrics;
+  const auto value = [&s](std::atomic<std::uint64_t> SpreadStats::* which) {
+    return std::function<double()>([&s, which] { return static_cast<double>((s.spread.*which).load()); });
+  };
+  m.counter("histod_spread_images_total", "Images whose rows were spread over nodes.", value(&SpreadStats::images));
+  m.gauge("histod_spread_images_under_way", "Images whose rows other nodes have now.", value(&SpreadStats::under_way));
+  m.counter("histod_spread_parts_sent_total", "Parts of images that other nodes have counted or mapped.",
+            value(&SpreadStats::sent));
+  m.counter("histod_spread_parts_sent_bytes_total", "Bytes of rows and counts that went for them, there and back.",
+            value(&SpreadStats::sent_bytes));
+  m.counter("histod_spread_parts_received_total", "Parts of other nodes' images that were counted or mapped here.",
+            value(&SpreadStats::received));
+  m.counter("histod_spread_parts_received_bytes_total", "Bytes of rows in them.", value(&SpreadStats::received_bytes));
+  m.counter("histod_spread_parts_redone_total", "Parts that were done again elsewhere, or here, by reason.",
+            [&s](const Emit& emit) {
+              for (std::size_t i = 0; i < SpreadStats::k_redone_names.size(); ++i)
+                emit({{"reason", SpreadStats::k_redone_names[i]}}, static_cast<double>(s.spread.redone[i].load()));
+            });
 }
 
 void declare_webhooks(Services& s) {
@@ -259,6 +292,7 @@ void declare_metrics(Services& services) {
   declare_http(services);
   declare_peers(services);
   declare_copies(services);
+  declare_spread(services);
   declare_webhooks(services);
   declare_images(services);
   declare_jobs(services);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/paths.hpp"
+#include "daemon/file_root.hpp"
 #include "daemon/fleet_options.hpp"
 #include "daemon/options_table.hpp"
 
@@ -55,6 +56,9 @@ struct CommandLine {
   std::vector<FlagValue> values;
   Action action = Action::run;
 };
+
+/// Values that are separated by commas.
+bool is_list(const OptionRow& row) { return row.name == "listen" || row.name == "file-root"; }
 
 std::optional<Action> action_of(std::string_view argument) {
   if (argument == "--help" || argument == "-h") return Action::help;
@@ -110,14 +114,14 @@ CommandLine read_command_line(std::span<const std::string> args, Errors& errors)
     }
     args = args.subspan(taken);
   }
-  // Repeated --listen adds up; of anything else the last one counts.
+  // Repeated --listen and --file-root add up; of anything else the last one counts.
   std::vector<FlagValue> merged;
   for (FlagValue& value : line.values) {
     const auto same = std::ranges::find(merged, value.row, &FlagValue::row);
     if (same == merged.end()) {
       merged.push_back(std::move(value));
     } else {
-      same->text = value.row->name == "listen" ? same->text + ',' + value.text : std::move(value.text);
+      same->text = is_list(*value.row) ? same->text + ',' + value.text : std::move(value.text);
     }
   }
   line.values = std::move(merged);
@@ -162,9 +166,7 @@ void read_toml(const std::string& path, Collector& to) {
       to.errors.push_back(fmt::format("{}: {}", origin, unknown("option", key.str())));
     } else if (row->name == "config") {
       to.errors.push_back(fmt::format("{}: config files cannot name another config file", origin));
-    } else if (const auto value = toml_text(node);
-               !value ||
-               (node.is_array() && !std::holds_alternative<std::vector<ListenAddress> Options::*>(row->member))) {
+    } else if (const auto value = toml_text(node); !value || (node.is_array() && !is_list(*row))) {
       to.errors.push_back(fmt::format("{}: {} must be one value: {}", origin, key.str(), row->value));
     } else {
       to.set(*row, *value, origin, key.str());
@@ -201,6 +203,7 @@ void check_together(const Options& options, Errors& errors) {
     errors.emplace_back("--tls-cert and --tls-key belong together: set both, or neither");
   }
   if (options.spool_path.empty()) errors.emplace_back("--spool is empty, but jobs need a directory");
+  if (const auto roots = parse_file_roots(options.file_roots); !roots) errors.push_back("--file-root " + roots.error());
   for (std::string& error : check_fleet_options(options)) errors.push_back(std::move(error));
 }
 

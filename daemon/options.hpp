@@ -54,6 +54,7 @@ struct Options {
 
   std::string spool_path = "histod-spool";
   std::uint64_t spool_budget_bytes = 10ull << 30;
+  std::string file_roots;  ///< "NAME=DIR,NAME=DIR:rw"; empty: no images by reference
   std::chrono::milliseconds result_ttl{24 * 3'600'000};
   std::chrono::milliseconds job_wall_time{300'000};
   std::uint64_t max_jobs_queued = 1'000;

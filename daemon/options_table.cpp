@@ -91,6 +91,10 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_jobs, "spool", &Options::spool_path, "DIR", "Where accepted jobs and their results are kept."},
     {k_jobs, "spool-budget", BytesMember{&Options::spool_budget_bytes}, "SIZE",
      "What the spool may take; beyond it: 507.", k_mib, 1024 * k_tib},
+    {k_jobs, "file-root", &Options::file_roots, "NAME=DIR[:rw]",
+     "A directory of a shared volume: requests may name files in it as NAME/PATH instead of sending them, with :rw "
+     "have "
+     "results written there. No link is followed. Repeat it or separate by commas."},
     {k_jobs, "result-ttl", &Options::result_ttl, "TIME", "How long a finished job is kept.", k_second, 3650 * k_day},
     {k_jobs, "job-wall-time", &Options::job_wall_time, "TIME", "How long one job may compute.", k_second, k_day},
     {k_jobs, "max-jobs-queued", CountMember{&Options::max_jobs_queued}, "N", "Jobs that wait; one more gets 503.", 1,

@@ -31,6 +31,8 @@ class PeerLink {
   virtual void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) = 0;
   /// Those of the jobs that are that node's own.
   virtual void owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) = 0;
+  /// The same; and for a minute it does not let go of them, so that this node may.
+  virtual void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) = 0;
   /// Sends a copy of a job of this node to a member that it chooses, and tells the engine.
   virtual void copy(jobs::JobRecord record, Reply<void> reply) = 0;
 };

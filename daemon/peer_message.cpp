@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/core.h>
 
 #include "compute/table_text.hpp"
 #include "daemon/jobs/digest.hpp"
@@ -22,6 +24,25 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t k_length_bytes = 4;
+constexpr unsigned k_version = 1;
+#ifdef HISTOD_NEXT_RECORDS
+/// In a program that writes as the release after this one may: tests run it beside this one.
+constexpr unsigned k_later = 1;
+#else
+constexpr unsigned k_later = 0;
+#endif
+
+std::string text_of(json::object message) {
+  if (k_later > 0) message["later"] = k_later;
+  return json::serialize(message);
+}
+
+/// 0: it is none.
+unsigned version_of(std::string_view text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? number : 0;
+}
 constexpr std::size_t k_kinds_max = 64;
 
 void append_length(std::string& out, std::size_t length) {
@@ -81,8 +102,21 @@ bool take_held(const json::value* value, std::map<std::string, std::uint64_t>& o
 
 }  // namespace
 
+std::string peer_version() {
+  return k_later > 0 ? fmt::format("{}; since={}", k_version + k_later, k_version) : fmt::format("{}", k_version);
+}
+
+bool understands_peer(std::string_view version) {
+  constexpr std::string_view k_since = "; since=";
+  const std::size_t semicolon = version.find(k_since);
+  const unsigned written = version_of(version.substr(0, semicolon));
+  const bool alone = semicolon == std::string_view::npos;
+  const unsigned since = alone ? written : version_of(version.substr(semicolon + k_since.size()));
+  return written > 0 && since > 0 && since <= written && since <= k_version + k_later;
+}
+
 std::string ids_text(const std::vector<std::string>& ids) {
-  return json::serialize(json::object{{"ids", json::array(ids.begin(), ids.end())}});
+  return text_of(json::object{{"ids", json::array(ids.begin(), ids.end())}});
 }
 
 std::expected<std::vector<std::string>, std::string> parse_ids(std::span<const std::byte> bytes) {
@@ -92,19 +126,34 @@ std::expected<std::vector<std::string>, std::string> parse_ids(std::span<const s
   return std::move(*ids);
 }
 
+std::string keyed_text(const jobs::Keyed& keyed) {
+  return text_of(json::object{{"id", keyed.job}, {"owner", keyed.owner}});
+}
+
+std::expected<jobs::Keyed, std::string> parse_keyed(std::span<const std::byte> bytes) {
+  const auto object = object_of({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  const auto text = [&](const char* name) {
+    const json::value* value = object ? object->if_contains(name) : nullptr;
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string("?");
+  };
+  jobs::Keyed keyed{text("id"), text("owner")};
+  if (!jobs::is_ulid(keyed.job) || !(keyed.owner.empty() || jobs::is_ulid(keyed.owner)))
+    return std::unexpected("it must be an object with the ids of a job and of its owner");
+  return keyed;
+}
+
 std::string share_head(const jobs::Share& share) {
   json::object held;
   for (const auto& [owner, count] : share.held) held[owner] = count;
-  const std::string text =
-      json::serialize(json::object{{"tally_sha256", share.tally_sha256},
-                                   {"images", json::array(share.images.begin(), share.images.end())},
-                                   {"waiting", share.waiting},
-                                   {"unmade", share.unmade},
-                                   {"applied_revision", share.applied_revision},
-                                   {"active_ms", share.active_ms},
-                                   {"total", share.total},
-                                   {"failed", share.failed},
-                                   {"held", std::move(held)}});
+  const std::string text = text_of(json::object{{"tally_sha256", share.tally_sha256},
+                                                {"images", json::array(share.images.begin(), share.images.end())},
+                                                {"waiting", share.waiting},
+                                                {"unmade", share.unmade},
+                                                {"applied_revision", share.applied_revision},
+                                                {"active_ms", share.active_ms},
+                                                {"total", share.total},
+                                                {"failed", share.failed},
+                                                {"held", std::move(held)}});
   std::string out;
   append_length(out, text.size());
   return out + text;

@@ -82,12 +82,17 @@ struct Pipeline::Task {
   ImageResult result;
   std::span<const std::byte> encoded;  ///< kept apart, as the time is: the listener may be reading the result
   std::uint64_t encode_ns = 0;
-  bool begun = false;  ///< the listener has the result's lease, or is going to get it
+  std::optional<codec::Image> decoded;  ///< from one step to the next
+  bool begun = false;                   ///< the listener has the result's lease, or is going to get it
   std::optional<Error> error;
   bool busy = false;
 
   void probe_step();
   void process_step();
+  void decode_step();
+  void encode_step();
+  void note_times();
+  std::vector<compute::EqualizePage> pages_of(const codec::Image& image, std::vector<std::size_t>* indices = nullptr);
   std::size_t bytes_needed() const;
 
  private:
@@ -97,7 +102,7 @@ struct Pipeline::Task {
   compute::Result<void> check_time() const;
   compute::Result<codec::Image> decode_pages();
   compute::Result<codec::Image> decode_file();
-  compute::Result<void> equalize_pages(codec::Image& image);
+  compute::Result<void> equalize_pages();
   compute::Result<compute::EqualizeReport> equalize_or_apply(std::span<compute::EqualizePage> pages);
   compute::Result<void> encode_pages(const codec::Image& image);
   compute::Result<void> write_result(const codec::Image& image);
@@ -165,23 +170,33 @@ std::size_t Pipeline::Task::bytes_needed() const {
 }
 
 void Pipeline::Task::process_step() {
+  decode_step();
+  if (!error && keep(equalize_pages())) encode_step();
+  decoded.reset();  // here, where it was made: a codec may have much to give back
+}
+
+void Pipeline::Task::decode_step() {
   auto image = decode_pages();
   if (!image) {
     error = std::move(image.error());
     return;
   }
-  if (!keep(check_time()) || !keep(equalize_pages(*image))) return;
+  decoded = std::move(*image);
+  keep(check_time());
+}
+
+void Pipeline::Task::encode_step() {
   result.lut_digest = lut_digest(result.report);
-  if (!options.makes_image() || !keep(check_time())) return;
-  keep(encode_pages(*image));
+  if (options.makes_image() && keep(check_time())) keep(encode_pages(*decoded));
+  decoded.reset();
 }
 
 compute::Result<codec::Image> Pipeline::Task::decode_pages() {
   const auto started = Clock::now();
   auto image = decode_file();
   if (image && !mask.empty()) {
-    auto decoded = codec::decode(mask, mask_info, mask_pixels.bytes(), limits, *arena);
-    if (!decoded) return std::unexpected(std::move(decoded.error()));
+    auto read = codec::decode(mask, mask_info, mask_pixels.bytes(), limits, *arena);
+    if (!read) return std::unexpected(std::move(read.error()));
   }
   result.timings.decode_ns = elapsed_ns(started);
   return image;
@@ -195,10 +210,9 @@ compute::Result<codec::Image> Pipeline::Task::decode_file() {
   return codec::decode(file, result.input, pixels.bytes(), limits, *arena);
 }
 
-compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
+std::vector<compute::EqualizePage> Pipeline::Task::pages_of(const codec::Image& of, std::vector<std::size_t>* indices) {
   std::vector<compute::EqualizePage> pages;
-  std::vector<std::size_t> indices;
-  for (std::size_t i = 0; i < image.pages.size(); ++i) {
+  for (std::size_t i = 0; i < of.pages.size(); ++i) {
     const codec::PageInfo& page = result.input.pages[i];
     // A transparency mask is no brightness: it stays as it is.
     if (page.role == codec::PageRole::mask) continue;
@@ -206,9 +220,15 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
     const auto nodata = options.nodata_none ? std::nullopt : options.nodata ? options.nodata : page.nodata;
     std::span<const std::byte> allowed;
     if (!mask.empty() && counted) allowed = mask_pixels.bytes().first(page.width * std::size_t{page.height});
-    pages.push_back({image.pages[i], page.levels, nodata, allowed, counted});
-    indices.push_back(i);
+    pages.push_back({of.pages[i], page.levels, nodata, allowed, counted});
+    if (indices) indices->push_back(i);
   }
+  return pages;
+}
+
+compute::Result<void> Pipeline::Task::equalize_pages() {
+  std::vector<std::size_t> indices;
+  std::vector<compute::EqualizePage> pages = pages_of(*decoded, &indices);
   if (options.tally_only) {
     auto tally = compute::tally_of(pages, options.equalize, *arena);
     if (!tally) return std::unexpected(std::move(tally.error()));
@@ -218,11 +238,15 @@ compute::Result<void> Pipeline::Task::equalize_pages(codec::Image& image) {
   auto report = equalize_or_apply(pages);
   if (!report) return std::unexpected(std::move(report.error()));
   result.report = std::move(*report);
-  for (std::size_t i = 0; i < indices.size(); ++i) image.pages[indices[i]] = pages[i].image;
+  for (std::size_t i = 0; i < indices.size(); ++i) decoded->pages[indices[i]] = pages[i].image;
+  note_times();
+  return {};
+}
+
+void Pipeline::Task::note_times() {
   result.timings.count_ns = result.report.count_ns;
   result.timings.rule_ns = result.report.rule_ns;
   result.timings.apply_ns = result.report.apply_ns;
-  return {};
 }
 
 compute::Result<compute::EqualizeReport> Pipeline::Task::equalize_or_apply(std::span<compute::EqualizePage> pages) {
@@ -347,7 +371,27 @@ void Pipeline::drop_memory(Task& task) {
 
 void Pipeline::process(std::unique_ptr<Task> task) {
   task->result.timings.wait_ns = elapsed_ns(task->created);
+  Spread* const others = task->options.spread.get();
+  if (others && others->wanted(task->result.input, task->options, !task->mask.empty()))
+    return in_arena(std::move(task), [](Task& t) { t.decode_step(); }, &Pipeline::spread);
   in_arena(std::move(task), [](Task& t) { t.process_step(); }, &Pipeline::finish);
+}
+
+void Pipeline::spread(std::unique_ptr<Task> task) {
+  if (task->error) return finish(std::move(task));
+  const std::vector<compute::EqualizePage> pages = task->pages_of(*task->decoded);
+  assert(pages.size() == 1);
+  Task& t = *task;
+  t.options.spread->equalize(pages.front(), t.options.equalize,
+                             [this, task = std::move(task)](compute::Result<compute::EqualizeReport> report) mutable {
+                               if (!report) {
+                                 task->error = std::move(report.error());
+                                 return finish(std::move(task));
+                               }
+                               task->result.report = std::move(*report);
+                               task->note_times();
+                               in_arena(std::move(task), [](Task& done) { done.encode_step(); }, &Pipeline::finish);
+                             });
 }
 
 void Pipeline::finish(std::unique_ptr<Task> task) {

@@ -21,6 +21,21 @@
 
 namespace histod::daemon {
 
+struct ImageOptions;
+
+/// Who may have the rows of an image counted and mapped by others than this worker's arena alone.
+class Spread {
+ public:
+  using Done = std::move_only_function<void(compute::Result<compute::EqualizeReport>)>;
+
+  virtual ~Spread() = default;
+  /// On the worker's thread, once for each image, before it is decoded: whether equalize() shall be asked.
+  virtual bool wanted(const compute::codec::FileInfo& info, const ImageOptions& options, bool masked) = 0;
+  /// On the worker's thread; `done` is called there, from the event loop. Until then the pixels are the spread's alone;
+  /// then they are what equalize() would have left, and so are the tables. The report has no counts of the result.
+  virtual void equalize(const compute::EqualizePage& page, const compute::EqualizeOptions& options, Done done) = 0;
+};
+
 /// What a caller wants done with one image.
 struct ImageOptions {
   compute::EqualizeOptions equalize;
@@ -32,7 +47,8 @@ struct ImageOptions {
   bool histogram_only = false;   ///< no result image
   bool tally_only = false;       ///< no result image, but what it contributes to a set of images
   std::shared_ptr<const std::vector<compute::KindTables>>
-      tables;  ///< to be applied instead of the image's own; or null
+      tables;                           ///< to be applied instead of the image's own; or null
+  std::shared_ptr<Spread> spread = {};  ///< may take over the pixels; or null
 
   bool makes_image() const { return !histogram_only && !tally_only; }
 };
@@ -125,6 +141,7 @@ class Pipeline {
   bool try_reserve(Task& task);
   void drop_memory(Task& task);
   void process(std::unique_ptr<Task> task);
+  void spread(std::unique_ptr<Task> task);
   void finish(std::unique_ptr<Task> task);
   /// Runs step(task) in the arena, then `next` on this thread.
   void in_arena(std::unique_ptr<Task> task, void (*step)(Task&), void (Pipeline::*next)(std::unique_ptr<Task>));

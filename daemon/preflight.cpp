@@ -24,6 +24,7 @@
 
 #include "control/credential.hpp"
 #include "daemon/api/auth.hpp"
+#include "daemon/file_root.hpp"
 #include "daemon/fleet_options.hpp"
 #include "daemon/options_table.hpp"
 
@@ -282,6 +283,17 @@ Check check_fleet(const Options& options) {
   return ok("fleet", fmt::format("the fleet is at {}, and its nodes reach this one at {}", options.zookeeper, url));
 }
 
+Check check_file_roots(const std::string& option) {
+  const auto roots = parse_file_roots(option);
+  if (!roots) return fail("file-roots", "--file-root " + roots.error(), "histod --help");
+  for (const FileRootOption& root : *roots)
+    if (const auto opened = FileRoot::open(root); !opened)
+      return fail("file-roots", fmt::format("{} cannot be used: {}", root.name, opened.error()),
+                  "ls -ld " + shell_quoted(root.folder));
+  if (roots->empty()) return ok("file-roots", "no directories are configured, so images are not taken by name");
+  return ok("file-roots", fmt::format("{} director{} can be read", roots->size(), roots->size() == 1 ? "y" : "ies"));
+}
+
 std::vector<Check> run_preflight(const Options& options, const Probes& probes) {
   const std::uint64_t workers = std::max<std::uint64_t>(options.workers, 1);
   std::vector<Check> checks;
@@ -294,6 +306,7 @@ std::vector<Check> run_preflight(const Options& options, const Probes& probes) {
   checks.push_back(check_token_file(options.token_file));
   checks.push_back(check_tls(options.tls_cert_path, options.tls_key_path));
   checks.push_back(check_fleet(options));
+  checks.push_back(check_file_roots(options.file_roots));
   checks.push_back(check_open_files(workers * options.connections + 64));
   checks.push_back(check_clock());
   return checks;

@@ -45,6 +45,7 @@ Check check_spool(const std::string& path, std::uint64_t budget_bytes);
 Check check_token_file(const std::string& path);
 Check check_tls(const std::string& cert_path, const std::string& key_path);
 Check check_fleet(const Options& options);
+Check check_file_roots(const std::string& option);
 
 /// The cure for an io_uring that was refused with `error`: also for the log line at start.
 std::string uring_cure(std::error_code error);

@@ -16,6 +16,8 @@
 #include "daemon/metrics.hpp"
 #include "daemon/options.hpp"
 #include "daemon/peers.hpp"
+#include "daemon/shared_files.hpp"
+#include "daemon/speeds.hpp"
 #include "daemon/topology.hpp"
 #include "daemon/webhooks.hpp"
 
@@ -52,7 +54,10 @@ struct Services {
   CopyStats copies = {};
   std::unique_ptr<const Webhooks> webhooks = {};  ///< null: nobody is called
   WebhookStats webhook_stats = {};
+  std::unique_ptr<SharedFiles> files = {};        ///< null: no --file-root
   std::atomic<std::uint64_t> peer_intrusions{0};  ///< requests at the nodes' own door by whoever is none
+  Speeds speeds = {};
+  SpreadStats spread = {};
 };
 
 }  // namespace histod::daemon

@@ -8,8 +8,10 @@
 
 #include <fmt/core.h>
 
+#include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/copies.hpp"
+#include "daemon/peer_message.hpp"
 #include "net/copy.hpp"
 
 namespace histod::daemon::api {
@@ -42,23 +44,63 @@ std::span<const std::byte> in_one_piece(Waiting& waiting, const SentImage& sent)
   return waiting.result.bytes().first(bytes);
 }
 
+/// Who was asked for a copy may have it, also without having said so. A job that another request was told of stays.
+void withdrawn(WaitingPtr waiting, const std::string& id, Problem problem) {
+  const auto answer = [problem = std::move(problem)](WaitingPtr w) { w->context.fail(problem); };
+  jobs::Engine& engine = waiting->context.services.engine;
+  engine.get(id, at_home_or<jobs::JobRecord>(
+                     std::move(waiting), [answer](WaitingPtr w, const jobs::JobRecord&) { answer(std::move(w)); },
+                     [answer, id](WaitingPtr w, const Problem&) { drop_copies(std::move(w), id, answer); }));
+}
+
 /// A job that was accepted before stays: another request was told so.
 void refuse(WaitingPtr waiting, const jobs::Submitted& submitted, Problem problem) {
   if (submitted.replayed) return waiting->context.fail(problem);
   jobs::Engine& engine = waiting->context.services.engine;
   ++waiting->context.services.copies.refused;
-  engine.withdraw(submitted.record.id, at_home<void>(std::move(waiting), [problem = std::move(problem)](WaitingPtr w) {
-                    w->context.fail(problem);
-                  }));
+  engine.withdraw(submitted.record.id,
+                  at_home<void>(std::move(waiting), [id = submitted.record.id, problem = std::move(problem)](
+                                                        WaitingPtr w) { withdrawn(std::move(w), id, problem); }));
 }
 
+class Dropping final : public Listening {
+ public:
+  Dropping(WaitingPtr waiting, std::move_only_function<void(WaitingPtr)> then)
+      : waiting_(std::move(waiting)), then_(std::move(then)) {}
+  bool hear(Heard heard) override {
+    if (!heard.answer || heard.answer->status != 204) ++waiting_->context.services.copies.unreleased;
+    return true;
+  }
+  void end() override { then_(std::move(waiting_)); }
+
+ private:
+  WaitingPtr waiting_;
+  std::move_only_function<void(WaitingPtr)> then_;
+};
+
 }  // namespace
+
+void drop_copies(WaitingPtr waiting, const std::string& id, std::move_only_function<void(WaitingPtr)> then) {
+  Services& services = waiting->context.services;
+  Worker& worker = waiting->context.worker;
+  const auto nodes = members_but_this(services);
+  if (nodes.empty()) return then(std::move(waiting));
+  Question question;
+  question.method = "DELETE";
+  question.target = "/v1/peer/copies/" + id;
+  question.fields = {{std::string(k_peer_version_field), peer_version()}};
+  question.deadlines = {k_drop_patience, k_drop_patience, k_drop_patience};
+  ask_all(services, worker, nodes, question, std::make_unique<Dropping>(std::move(waiting), std::move(then)));
+}
 
 void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, Accepted answer) {
   Services& services = waiting->context.services;
   Worker& worker = waiting->context.worker;
   const std::size_t wanted = copies_wanted(services, submitted);
-  if (wanted == 0) return waiting->context.send(answer(submitted, services.options.node_name));
+  if (wanted == 0) {
+    services.engine.settle(submitted.record.id);
+    return waiting->context.send(answer(submitted, services.options.node_name));
+  }
   const auto bytes = in_one_piece(*waiting, sent);
   if (bytes.empty())
     return refuse(std::move(waiting), submitted,
@@ -75,6 +117,7 @@ void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, A
                                              "the job is to be kept by other nodes too, and too few take a copy; asked",
                                              done.asked, done.wanted));
                 Context& context = waiting->context;
+                context.services.engine.settle(submitted.record.id);
                 net::http::Response response = answer(submitted, context.services.options.node_name);
                 const std::chrono::duration<double, std::milli> took = Clock::now() - began;
                 response.fields.emplace_back("Server-Timing", fmt::format("copy;dur={:.3f}", took.count()));

@@ -40,11 +40,15 @@ constexpr std::array k_routes{
     Route{"PUT", "/v1/datasets/{}/lut", Role::submit, BodyKind::tables, dataset_lut_put},
     Route{"PUT", "/v1/peer/copies/{}", Role::peer, BodyKind::copy, peer_copy_put},
     Route{"DELETE", "/v1/peer/copies/{}", Role::peer, BodyKind::none, peer_copy_delete},
+    Route{"GET", "/v1/peer/keys/{}", Role::peer, BodyKind::none, peer_key},
     Route{"POST", "/v1/peer/owned", Role::peer, BodyKind::ids, peer_owned},
+    Route{"POST", "/v1/peer/keep", Role::peer, BodyKind::ids, peer_keep},
     Route{"POST", "/v1/peer/disown", Role::peer, BodyKind::ids, peer_disown},
     Route{"GET", "/v1/peer/datasets/{}/share", Role::peer, BodyKind::none, peer_share},
     Route{"GET", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::none, peer_tables_get},
     Route{"PUT", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::tables, peer_tables_put},
+    Route{"POST", "/v1/peer/parts/count", Role::peer, BodyKind::image, peer_part_count},
+    Route{"POST", "/v1/peer/parts/apply", Role::peer, BodyKind::image, peer_part_apply},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
@@ -75,6 +79,14 @@ http::Response with_body_closed(http::Response response, const http::RequestHead
   // A body that nobody is going to read follows: the connection cannot go on.
   if (head.chunked || head.content_length.value_or(0) > 0) response.close = true;
   return response;
+}
+
+/// A request that names its image, and need not say that none follows.
+bool sends_no_image(const Route& route, const http::RequestHead& head) {
+  if (head.content_length || head.chunked) return false;
+  if (route.resource != jobs_post && route.resource != dataset_images_post) return false;
+  const auto query = parse_query(head.query);
+  return query && query->contains("file");
 }
 
 }  // namespace
@@ -172,6 +184,7 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
         problem_response(make_problem(503, "overloaded", "images are in hand on this worker",
                                       worker_.pipeline().in_hand(), services_.options.max_requests_queued)),
         head));
+  if (sends_no_image(*match.route, head)) return http::BodyAdmission{0};
   http::BodyAdmission admission{services_.options.max_upload_bytes};
   const bool fits = head.content_length.value_or(0) <= admission.bytes_max;
   if (match.route->resource == equalize && fits) admission.watcher = express_.board(head);

@@ -31,6 +31,8 @@ struct Context {
   std::string parameter;                                ///< what stood for "{}" in the route's path, decoded
   std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
   bool forwarded = false;                               ///< another node asks for what is here
+  net::Lease file = {};                                 ///< holds an image that was not sent but read
+  std::span<std::byte> file_bytes = {};                 ///< in `file`; empty: the image is the request's body
 
   void send(net::http::Response response) { responder.send(std::move(response)); }
   void fail(const Problem& problem);
@@ -108,11 +110,15 @@ void readyz(Context context);
 void metrics(Context context);
 void peer_copy_put(Context context);  // peer.cpp
 void peer_copy_delete(Context context);
+void peer_key(Context context);
 void peer_owned(Context context);
+void peer_keep(Context context);
 void peer_disown(Context context);
 void peer_share(Context context);
 void peer_tables_get(Context context);
 void peer_tables_put(Context context);
+void peer_part_count(Context context);  // parts.cpp
+void peer_part_apply(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void openapi(Context context);  // page.cpp
@@ -124,8 +130,18 @@ void send_result(Context context, const jobs::JobRecord& record, std::string_vie
 void look_for_result(Context context, Problem not_here, std::chrono::milliseconds wait);
 /// The answer to who sent a job; `node` is the one that has it.
 using Accepted = net::http::Response (*)(const jobs::Submitted& submitted, const std::string& node);
-/// Stores what the request holds as a job, or as an image of a dataset, and answers with `answer`.
-void submit_job(Context context, Query options, Accepted answer, const std::string& dataset = {});
+/// A job that is to be: an image of the dataset, unless that is empty.
+struct Submission {
+  Query options;
+  std::string dataset = {};
+  jobs::JobFiles files = {};
+};
+/// Stores what the request holds, or the file on a shared volume that it was read from (`context.file`), as a job, and
+/// answers with `answer`.
+void submit_job(Context context, Submission submission, Accepted answer);
+/// The same for a query that may name such a file, and one for the result: they are looked at first
+/// (file_reference.cpp).
+void submit_by_query(Context context, Submission submission, Accepted answer);
 /// 202 with the job.
 net::http::Response job_accepted(const jobs::Submitted& submitted, const std::string& node);
 

@@ -58,6 +58,7 @@ void cluster(Context context) {
                                            {"suspensions", fleet->sessions.suspensions},
                                            {"session_losses", fleet->sessions.losses}}}};
   if (!alert.empty()) out["alert_detail"] = alert;
+  if (!fleet->intruders.empty()) out["intruders"] = json::array(fleet->intruders.begin(), fleet->intruders.end());
   context.send(json_response(200, out));
 }
 

@@ -44,7 +44,7 @@ void upload(Context context) {
   // What the original did, unless told otherwise.
   query->try_emplace("rule", "reference");
   query->try_emplace("color", "gray");
-  submit_job(std::move(context), std::move(*query), uploaded);
+  submit_job(std::move(context), {.options = std::move(*query)}, uploaded);
 }
 
 void download(Context context) {

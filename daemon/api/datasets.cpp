@@ -144,11 +144,10 @@ void datasets_delete(Context context) {
 }
 
 void dataset_images_post(Context context) {
-  const auto query = parse_query(context.request.head.query);
+  auto query = parse_query(context.request.head.query);
   if (!query) return context.fail(query.error());
-  if (!query->empty()) return context.fail(bad_option("an image has the options of its dataset, and no others"));
-  const std::string id = context.parameter;
-  submit_job(std::move(context), {}, job_accepted, id);
+  std::string id = context.parameter;
+  submit_by_query(std::move(context), {.options = std::move(*query), .dataset = std::move(id)}, job_accepted);
 }
 
 void dataset_finalize(Context context) {

@@ -6,6 +6,7 @@
 #include "daemon/api/growing_image.hpp"
 #include "daemon/api/input.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/spread.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -28,7 +29,8 @@ struct Pending final : Pipeline::Listener {
   Context context;
   ImageInput input = {};
   ImageOptions options;
-  std::uint32_t bins = k_bins_default;  ///< of a histogram
+  std::shared_ptr<FleetSpread> spread = {};  ///< of `options`; or null
+  std::uint32_t bins = k_bins_default;       ///< of a histogram
   std::shared_ptr<GrowingImage> growing = std::make_shared<GrowingImage>(context.worker.mailbox());
 };
 
@@ -48,6 +50,7 @@ http::Response image_response(const Pending& pending, const ImageResult& result,
                      {"Histod-Lut-Digest", result.lut_digest},
                      {"Histod-Version", HISTOD_VERSION},
                      {"Server-Timing", std::move(timing)}};
+  if (pending.spread) response.fields.emplace_back("Histod-Placement", placement_field(pending.spread->placement()));
   if (!pending.input.filename.empty())
     response.fields.emplace_back(
         "Content-Disposition",
@@ -78,6 +81,7 @@ void Pending::begun(const ImageResult& so_far, net::Lease lease) {
 }
 
 void Pending::done(std::expected<ImageResult, ImageFailure> result) {
+  if (result && spread) spread->learn(*result);
   if (growing->sending()) {
     if (result) return growing->finish(result->bytes.size(), result->timings);
     context.services.log.error("a result that was being sent broke off", {{"error", result.error().error.detail}});
@@ -108,10 +112,18 @@ void start(std::unique_ptr<Pending> pending) {
 void equalize(Context context) {
   const auto query = parse_query(context.request.head.query);
   if (!query) return context.fail(query.error());
-  auto options = image_options(*query);
+  auto options = image_options(*query, {"placement"});
   if (options) options = with_accept(std::move(*options), context.request.head);
   if (!options) return context.fail(options.error());
-  start(std::make_unique<Pending>(std::move(context), *options));
+  const auto placement = placement_option(*query);
+  if (!placement) return context.fail(placement.error());
+  if (const auto refused = refuse_placement(context.services, *placement, options->equalize))
+    return context.fail(*refused);
+  auto spread = make_spread(context.services, context.worker, *placement);
+  options->spread = spread;
+  auto pending = std::make_unique<Pending>(std::move(context), *options);
+  pending->spread = std::move(spread);
+  start(std::move(pending));
 }
 
 void histogram(Context context) {

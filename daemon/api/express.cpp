@@ -257,12 +257,14 @@ const ExpressLane::Ticket& ExpressLane::ticket_for(const http::RequestHead& head
   ticket_.accept = accept;
   ticket_.valid = ticket_.plain = false;
   const auto query = parse_query(head.query);
-  const auto options = query ? image_options(*query) : std::unexpected(query.error());
+  const auto options = query ? image_options(*query, {"placement"}) : std::unexpected(query.error());
   const auto format = accepted_format(accept);
   ticket_.valid = options && format;
   if (!ticket_.valid || *format || options->format || options->nodata) return ticket_;
   const compute::EqualizeOptions& how = options->equalize;
-  ticket_.plain = how.method == compute::Method::global && how.range == compute::RangeMode::full;
+  const auto placement = query->find("placement");
+  const bool here = placement == query->end() || placement->second == "auto" || placement->second == "local";
+  ticket_.plain = here && how.method == compute::Method::global && how.range == compute::RangeMode::full;
   ticket_.rule = how.rule;
   ticket_.ignore_nodata = options->nodata_none;
   return ticket_;

@@ -48,20 +48,6 @@ std::string names(const std::vector<std::string>& nodes) {
   return out;
 }
 
-http::Response passed_on(http::PeerAnswer answer) {
-  static constexpr std::string_view k_kept[] = {"Cache-Control", "Content-Disposition", "Histod-Lut-Digest",
-                                                "Histod-Version", "Retry-After"};
-  http::Response response;
-  response.status = answer.status;
-  response.content_type = answer.field("Content-Type");
-  for (const std::string_view name : k_kept)
-    if (const auto value = answer.field(name); !value.empty()) response.fields.emplace_back(name, value);
-  if (answer.body.empty()) return response;
-  const auto offset = static_cast<std::size_t>(answer.body.data() - answer.lease.data());
-  response.body = http::LeasedBytes{std::move(answer.lease), offset, answer.body.size()};
-  return response;
-}
-
 /// Who has the thing that is asked for.
 class Search final : public Listening {
  public:
@@ -149,10 +135,29 @@ class Joining final : public Listening {
 
 }  // namespace
 
+http::Response passed_on(http::PeerAnswer answer) {
+  static constexpr std::string_view k_kept[] = {"Cache-Control",  "Content-Disposition",  "Histod-Lut-Digest",
+                                                "Histod-Version", "Idempotency-Replayed", "Location",
+                                                "Retry-After",    "Server-Timing"};
+  http::Response response;
+  response.status = answer.status;
+  response.content_type = answer.field("Content-Type");
+  for (const std::string_view name : k_kept)
+    if (const auto value = answer.field(name); !value.empty()) response.fields.emplace_back(name, value);
+  if (answer.body.empty()) return response;
+  const auto offset = static_cast<std::size_t>(answer.body.data() - answer.lease.data());
+  response.body = http::LeasedBytes{std::move(answer.lease), offset, answer.body.size()};
+  return response;
+}
+
 std::vector<std::string> others(const Context& context) {
+  return context.forwarded ? std::vector<std::string>() : members_but_this(context.services);
+}
+
+std::vector<std::string> members_but_this(const Services& services) {
   std::vector<std::string> out;
-  if (context.forwarded || !context.services.peers) return out;
-  const auto fleet = context.services.fleet.read();
+  if (!services.peers) return out;
+  const auto fleet = services.fleet.read();
   for (const control::Member& member : fleet->members)
     if (member.name != fleet->self) out.push_back(member.name);
   return out;
@@ -169,6 +174,7 @@ void ask_all(Services& services, Worker& worker, const std::vector<std::string>&
     request.target = question.target;
     request.response_bytes_max = question.answer_bytes_max;
     request.deadlines = question.deadlines;
+    request.fields = question.fields;
     request.fields.emplace_back(k_forwarded, "1");
     if (const auto addressed = services.peers->address(request, node); !addressed) {
       hear({node, std::unexpected(http::PeerError{http::PeerError::Kind::resolve, addressed.error()})});

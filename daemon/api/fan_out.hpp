@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -23,9 +24,13 @@ inline constexpr std::string_view k_forwarded = "Histod-Forwarded";
 /// The members but this node, by name. None where the others cannot be asked, or where another node is asking.
 std::vector<std::string> others(const Context& context);
 
+/// The members but this node, whoever is asking.
+std::vector<std::string> members_but_this(const Services& services);
+
 struct Question {
   std::string method = "GET";
   std::string target;
+  std::vector<std::pair<std::string, std::string>> fields = {};  ///< beside that one
   std::uint64_t answer_bytes_max = 4u << 20;
   net::http::Deadlines deadlines;
 };
@@ -67,6 +72,9 @@ struct MergedList {
 /// Answers with `own`, the answer of this node, joined with what the others say to the same request. Things of one id
 /// are one. Nodes that do not answer within 2 s are named under `unreachable`.
 void answer_list(Context context, MergedList form, const boost::json::object& own);
+
+/// Another node's answer as this one's.
+net::http::Response passed_on(net::http::PeerAnswer answer);
 
 /// The object that a node answered with 200; nothing when it is anything else.
 std::optional<boost::json::object> object_of(const Heard& heard);

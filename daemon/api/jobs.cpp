@@ -12,7 +12,9 @@
 #include "daemon/api/engine_call.hpp"
 #include "daemon/api/fan_out.hpp"
 #include "daemon/api/input.hpp"
+#include "daemon/api/key_search.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/spread.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -47,6 +49,23 @@ void respond_with_result(WaitingPtr waiting, std::string_view disposition) {
                                                                                         : record.result->format))}};
   response.body = http::LeasedBytes{std::move(waiting->result), 0, record.result->bytes};
   waiting->context.send(std::move(response));
+}
+
+/// The job's image and mask are views of the request's body.
+void submit_here(Context context, jobs::NewJob job, Accepted answer) {
+  jobs::Engine& engine = context.services.engine;
+  const SentImage sent{job.input, job.mask};
+  WaitingPtr waiting = wait_with(std::move(context));
+  engine.submit(std::move(job),
+                at_home<jobs::Submitted>(std::move(waiting), [answer, sent](WaitingPtr w, jobs::Submitted submitted) {
+                  accept_job(std::move(w), std::move(submitted), sent, answer);
+                }));
+}
+
+std::expected<ImageInput, Problem> submitted_image(const Context& context, const Submission& submission) {
+  if (submission.files.source.empty()) return image_input(context.request);
+  const std::string& source = submission.files.source;
+  return ImageInput{context.file_bytes, {}, source.substr(source.rfind('/') + 1)};
 }
 
 /// What the engine has not may be another node's.
@@ -88,33 +107,45 @@ void send_result(Context context, const JobRecord& record, std::string_view disp
                      }));
 }
 
-void submit_job(Context context, Query options, Accepted answer, const std::string& dataset) {
-  if (const auto checked = image_options(options); !checked) return context.fail(checked.error());
+void submit_job(Context context, Submission submission, Accepted answer) {
+  // Where a job is worked on is no part of what makes two jobs the same.
+  const auto placement = placement_option(submission.options);
+  if (!placement) return context.fail(placement.error());
+  submission.options.erase("placement");
+  const auto checked = image_options(submission.options);
+  if (!checked) return context.fail(checked.error());
+  if (const auto refused = refuse_placement(context.services, *placement, checked->equalize))
+    return context.fail(*refused);
   const std::string_view key = context.request.head.field("Idempotency-Key");
   if (!is_key(key))
     return context.fail(make_problem(400, "bad-option",
                                      "Idempotency-Key takes 1 to 255 visible ASCII characters; these have", key.size(),
                                      k_key_bytes_max));
-  auto input = image_input(context.request);
+  auto input = submitted_image(context, submission);
   if (!input) return context.fail(input.error());
   // A job that could never be done is refused here and not an hour later.
   if (!codec::sniff(input->image))
     return context.fail(
         make_problem(415, "unknown-format", "the first bytes are those of no format that is known here"));
-  jobs::Engine& engine = context.services.engine;
-  jobs::NewJob job{std::move(options), input->image, input->mask, input->filename, std::string(key), dataset};
-  WaitingPtr waiting = wait_with(std::move(context));
-  engine.submit(std::move(job),
-                at_home<jobs::Submitted>(std::move(waiting), [answer, sent = SentImage{input->image, input->mask}](
-                                                                 WaitingPtr w, jobs::Submitted submitted) {
-                  accept_job(std::move(w), std::move(submitted), sent, answer);
-                }));
+  jobs::NewJob job{std::move(submission.options),
+                   input->image,
+                   input->mask,
+                   input->filename,
+                   std::string(key),
+                   std::move(submission.dataset),
+                   context.services.peers != nullptr,
+                   *placement,
+                   std::move(submission.files)};
+  if (key.empty() || others(context).empty()) return submit_here(std::move(context), std::move(job), answer);
+  search_key(std::move(context), std::string(key), [job = std::move(job), answer](Context asked) mutable {
+    submit_here(std::move(asked), std::move(job), answer);
+  });
 }
 
 void jobs_post(Context context) {
   auto query = parse_query(context.request.head.query);
   if (!query) return context.fail(query.error());
-  submit_job(std::move(context), std::move(*query), job_accepted);
+  submit_by_query(std::move(context), {.options = std::move(*query)}, job_accepted);
 }
 
 void jobs_list(Context context) {
@@ -173,12 +204,20 @@ void jobs_result(Context context) {
 void jobs_delete(Context context) {
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
-  const auto done = [](WaitingPtr w) {
+  const auto gone = [](WaitingPtr w) {
     http::Response response;
     response.status = 204;
     w->context.send(std::move(response));
   };
-  engine.remove(id, at_home_or<void>(wait_with(std::move(context)), done, ask_elsewhere));
+  const auto done = [id, gone](WaitingPtr w) { drop_copies(std::move(w), id, gone); };
+  const auto otherwise = [](WaitingPtr w, Problem problem) {
+    if (problem.status != 404) return w->context.fail(problem);
+    Question question = same_question(w->context);
+    question.deadlines.stall += k_drop_patience;
+    question.deadlines.whole += k_drop_patience;
+    look_elsewhere(std::move(w->context), question, std::move(problem));
+  };
+  engine.remove(id, at_home_or<void>(wait_with(std::move(context)), done, otherwise));
 }
 
 }  // namespace histod::daemon::api

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes ask each other.
+#include "daemon/api/peer.hpp"
+
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,43 +17,46 @@ namespace histod::daemon::api {
 
 namespace http = net::http;
 
-namespace {
-
-void answer(Context context, http::Response response) {
-  response.fields.emplace_back(k_peer_version_field, k_peer_version);
+void peer_answer(Context context, http::Response response) {
+  response.fields.emplace_back(k_peer_version_field, peer_version());
   context.send(std::move(response));
 }
 
-void refuse(Context context, const Problem& problem) { answer(std::move(context), problem_response(problem)); }
+void peer_refuse(Context context, const Problem& problem) {
+  peer_answer(std::move(context), problem_response(problem));
+}
+
+bool peer_understands(Context& context) {
+  const std::string_view version = context.request.head.field(k_peer_version_field);
+  if (understands_peer(version)) return true;
+  context.services.log.once("peer-version", LogLevel::error,
+                            "a node of another release asks what is not understood here",
+                            {{"peer", context.request.head.peer}, {"version", valid_utf8(version)}});
+  peer_refuse(std::move(context),
+              make_problem(400, "peer-version",
+                           "Histod-Peer-Version must be one that this release understands: " + peer_version()));
+  return false;
+}
+
+namespace {
 
 void answer_done(WaitingPtr waiting) {
   http::Response response;
   response.status = 204;
-  answer(std::move(waiting->context), std::move(response));
+  peer_answer(std::move(waiting->context), std::move(response));
 }
 
 /// A reply that is answered with the version in it, whatever it is.
 template <class T, class Then>
 jobs::Reply<T> home(Context context, Then then) {
   return at_home_or<T>(wait_with(std::move(context)), then,
-                       [](WaitingPtr w, const Problem& problem) { refuse(std::move(w->context), problem); });
-}
-
-/// False, and answered, when the node is of a release that this one does not understand.
-bool understands(Context& context) {
-  const std::string_view version = context.request.head.field(k_peer_version_field);
-  if (version == k_peer_version) return true;
-  context.services.log.once("peer-version", LogLevel::error,
-                            "a node of another release asks what is not understood here",
-                            {{"peer", context.request.head.peer}, {"version", valid_utf8(version)}});
-  refuse(std::move(context), make_problem(400, "peer-version", "Histod-Peer-Version must be 1"));
-  return false;
+                       [](WaitingPtr w, const Problem& problem) { peer_refuse(std::move(w->context), problem); });
 }
 
 std::optional<std::vector<std::string>> sent_ids(Context& context) {
   auto ids = parse_ids(context.request.body);
   if (ids) return std::move(*ids);
-  refuse(std::move(context), make_problem(400, "bad-request", ids.error()));
+  peer_refuse(std::move(context), make_problem(400, "bad-request", ids.error()));
   return std::nullopt;
 }
 
@@ -61,47 +66,61 @@ std::optional<std::uint64_t> asked_revision(Context& context) {
   const auto given = query && query->contains("revision") ? query->at("revision") : std::string();
   const auto revision = number_option("revision", given, 1, k_revision_max);
   if (revision) return *revision;
-  refuse(std::move(context), revision.error());
+  peer_refuse(std::move(context), revision.error());
   return std::nullopt;
+}
+
+using Ids = std::vector<std::string>;
+
+void tell_ids(Context context, void (jobs::Engine::*ask)(Ids ids, jobs::Reply<Ids> reply)) {
+  if (!peer_understands(context)) return;
+  auto ids = sent_ids(context);
+  if (!ids) return;
+  jobs::Engine& engine = context.services.engine;
+  (engine.*ask)(std::move(*ids), home<Ids>(std::move(context), [](WaitingPtr w, const Ids& own) {
+                  peer_answer(std::move(w->context), text_response(200, "application/json", ids_text(own)));
+                }));
 }
 
 }  // namespace
 
 void peer_copy_put(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   auto record = parse_copy_field(context.request.head.field(k_copy_field));
-  if (!record) return refuse(std::move(context), make_problem(400, "bad-request", "Histod-Record: " + record.error()));
+  if (!record)
+    return peer_refuse(std::move(context), make_problem(400, "bad-request", "Histod-Record: " + record.error()));
   const auto body = context.request.body;
   const bool fits = record->input.bytes <= body.size() && record->input.mask_bytes == body.size() - record->input.bytes;
   if (record->id != context.parameter || !fits)
-    return refuse(std::move(context),
-                  make_problem(400, "bad-request", "the record is of another job or another image"));
+    return peer_refuse(std::move(context),
+                       make_problem(400, "bad-request", "the record is of another job or another image"));
   jobs::Engine& engine = context.services.engine;
   const auto image = body.first(record->input.bytes), mask = body.subspan(record->input.bytes);
   engine.hold(std::move(*record), image, mask, home<void>(std::move(context), answer_done));
 }
 
 void peer_copy_delete(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   jobs::Engine& engine = context.services.engine;
   std::vector<std::string> ids{context.parameter};
   engine.release(std::move(ids), home<void>(std::move(context), answer_done));
 }
 
-void peer_owned(Context context) {
-  if (!understands(context)) return;
-  auto ids = sent_ids(context);
-  if (!ids) return;
+void peer_key(Context context) {
+  if (!peer_understands(context)) return;
   jobs::Engine& engine = context.services.engine;
-  engine.owned(
-      std::move(*ids),
-      home<std::vector<std::string>>(std::move(context), [](WaitingPtr w, const std::vector<std::string>& own) {
-        answer(std::move(w->context), text_response(200, "application/json", ids_text(own)));
-      }));
+  const std::string key = context.parameter;
+  engine.find_key(key, home<jobs::Keyed>(std::move(context), [](WaitingPtr w, const jobs::Keyed& keyed) {
+                    peer_answer(std::move(w->context), text_response(200, "application/json", keyed_text(keyed)));
+                  }));
 }
 
+void peer_owned(Context context) { tell_ids(std::move(context), &jobs::Engine::owned); }
+
+void peer_keep(Context context) { tell_ids(std::move(context), &jobs::Engine::keep); }
+
 void peer_disown(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   auto ids = sent_ids(context);
   if (!ids) return;
   jobs::Engine& engine = context.services.engine;
@@ -109,7 +128,7 @@ void peer_disown(Context context) {
 }
 
 void peer_share(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
   engine.share(id, home<jobs::Share>(std::move(context), [](WaitingPtr w, const jobs::Share& share) {
@@ -118,9 +137,9 @@ void peer_share(Context context) {
                  const std::size_t bytes = head.size() + share.tally.size();
                  net::Lease lease = worker.pool().lease(bytes);
                  if (!lease)
-                   return refuse(std::move(w->context),
-                                 make_problem(503, "overloaded", "no memory is free for a share, in bytes", bytes,
-                                              worker.pool().stats().budget_bytes));
+                   return peer_refuse(std::move(w->context),
+                                      make_problem(503, "overloaded", "no memory is free for a share, in bytes", bytes,
+                                                   worker.pool().stats().budget_bytes));
                  const auto text = std::as_bytes(std::span(head));
                  net::move_bytes(lease.data(), text.data(), text.size(), worker.copied_bytes());
                  net::move_bytes(lease.data() + text.size(), share.tally.data(), share.tally.size(),
@@ -128,28 +147,28 @@ void peer_share(Context context) {
                  http::Response response;
                  response.content_type = "application/octet-stream";
                  response.body = http::LeasedBytes{std::move(lease), 0, bytes};
-                 answer(std::move(w->context), std::move(response));
+                 peer_answer(std::move(w->context), std::move(response));
                }));
 }
 
 void peer_tables_get(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   const auto revision = asked_revision(context);
   if (!revision) return;
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
   engine.get_tables(
       id, *revision, home<jobs::SharedTables>(std::move(context), [](WaitingPtr w, const jobs::SharedTables& tables) {
-        answer(std::move(w->context), text_response(200, "application/octet-stream", tables_message(*tables)));
+        peer_answer(std::move(w->context), text_response(200, "application/octet-stream", tables_message(*tables)));
       }));
 }
 
 void peer_tables_put(Context context) {
-  if (!understands(context)) return;
+  if (!peer_understands(context)) return;
   const auto revision = asked_revision(context);
   if (!revision) return;
   auto tables = parse_tables_message(context.request.body);
-  if (!tables) return refuse(std::move(context), make_problem(422, "bad-lut", tables.error()));
+  if (!tables) return peer_refuse(std::move(context), make_problem(422, "bad-lut", tables.error()));
   jobs::Engine& engine = context.services.engine;
   const std::string id = context.parameter;
   auto shared = std::make_shared<const std::vector<compute::KindTables>>(std::move(*tables));

@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "daemon/jobs/outcome.hpp"
 #include "daemon/utf8.hpp"
 
 namespace histod::daemon::api {
@@ -35,6 +36,11 @@ constexpr auto k_titles = std::to_array<std::pair<std::string_view, std::string_
     {"not-acceptable", "No acceptable format can be produced"},
     {"conflict", "The request contradicts an earlier one"},
     {"spool-full", "The spool is full"},
+    {"no-file-root", "This node takes no files from there"},
+    {"file-refused", "The file is not taken"},
+    {"file-changed", "The file was changed while it was read"},
+    {"file-exists", "Another file is there already"},
+    {"file-failed", "A shared volume failed"},
 });
 
 void put(boost::json::object& object, std::string_view key, const Amount& amount) {
@@ -129,3 +135,17 @@ std::expected<Problem, std::string> parse_problem(const boost::json::value& valu
 }
 
 }  // namespace histod::daemon::api
+
+namespace histod::daemon::jobs {
+
+api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value, std::uint64_t limit) {
+  api::Problem out;
+  out.status = status;
+  out.code = std::move(code);
+  out.detail = std::move(detail);
+  out.value = api::amount(value);
+  out.limit = api::amount(limit);
+  return out;
+}
+
+}  // namespace histod::daemon::jobs

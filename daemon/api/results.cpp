@@ -219,12 +219,30 @@ std::vector<jobs::JobPlane> job_planes(const ImageResult& result, const ImageOpt
   return planes;
 }
 
+json::object placement_json(const jobs::JobPlacement& placement) {
+  const auto known = [](const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); };
+  const auto ms = [](std::optional<double> value) { return value ? json::value(*value) : json::value(nullptr); };
+  return {{"asked", placement.asked},
+          {"chosen", known(placement.chosen)},
+          {"why", known(placement.why)},
+          {"local_ms", ms(placement.local_ms)},
+          {"fleet_ms", ms(placement.fleet_ms)}};
+}
+
+std::string placement_field(const jobs::JobPlacement& placement) {
+  std::string out = fmt::format("{}; asked={}", placement.chosen, placement.asked);
+  if (placement.local_ms) out += fmt::format("; local-ms={:.1f}", *placement.local_ms);
+  if (placement.fleet_ms) out += fmt::format("; fleet-ms={:.1f}", *placement.fleet_ms);
+  return out + fmt::format("; why=\"{}\"", placement.why);
+}
+
 json::object job_json(const jobs::JobRecord& record, std::string_view node) {
   json::object options, timing;
   for (const auto& [name, value] : record.options) options[name] = valid_utf8(value);
   for (const auto& [step, ms] : record.timing_ms) timing[step] = ms;
   json::object input{
       {"bytes", record.input.bytes}, {"sha256", record.input.sha256}, {"filename", valid_utf8(record.input.filename)}};
+  if (!record.files.source.empty()) input["file"] = record.files.source;
   if (!record.input.format.empty()) {
     input["format"] = record.input.format;
     input["width"] = record.input.width;
@@ -256,6 +274,8 @@ json::object job_json(const jobs::JobRecord& record, std::string_view node) {
                                  {"media_type", record.result->media_type},
                                  {"lut_digest", record.result->lut_digest},
                                  {"href", "/v1/jobs/" + record.id + "/result"}};
+  if (record.placement != jobs::JobPlacement()) out["placement"] = placement_json(record.placement);
+  if (!record.files.result.empty()) out["result_file"] = record.files.result;
   if (!planes.empty()) out["planes"] = std::move(planes);
   if (!timing.empty()) out["timing_ms"] = std::move(timing);
   if (record.error) out["error"] = problem_object(*record.error);

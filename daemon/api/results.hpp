@@ -31,6 +31,10 @@ std::map<std::string, double> timing_ms(const Timings& timings);
 /// The body of POST /v1/histogram. `bins`: arrays of more bins than that are folded to it.
 boost::json::object histogram_json(const ImageResult& result, const ImageOptions& options, std::uint32_t bins);
 std::vector<jobs::JobPlane> job_planes(const ImageResult& result, const ImageOptions& options);
+/// The two estimates are null where nothing was measured.
+boost::json::object placement_json(const jobs::JobPlacement& placement);
+/// The same as a field: "local; asked=auto; local-ms=12.3; fleet-ms=45.6; why=\"...\"".
+std::string placement_field(const jobs::JobPlacement& placement);
 /// `node`: the name of the one that has it.
 boost::json::object job_json(const jobs::JobRecord& record, std::string_view node);
 

@@ -14,7 +14,15 @@ namespace {
 
 namespace json = boost::json;
 
+/// The first line of a record has the oldest version that understands it, its member `format` the version it was
+/// written for.
 constexpr std::string_view k_magic = "histod-dataset ";
+#ifdef HISTOD_NEXT_RECORDS
+/// In a program that writes as the release after this one may: tests run it beside this one.
+constexpr unsigned k_later = 1;
+#else
+constexpr unsigned k_later = 0;
+#endif
 constexpr std::array<std::string_view, 3> k_origins{"counted", "matched", "uploaded"};
 
 json::object lut_object(const DatasetLut& lut) {
@@ -116,7 +124,10 @@ std::expected<DatasetRecord, RecordError> read_dataset(const json::value& value)
 }
 
 std::string encode_dataset(const DatasetRecord& record) {
-  return encode_payload(k_magic, k_dataset_version, json::serialize(dataset_object(record)));
+  json::object fields = dataset_object(record);
+  fields["format"] = k_dataset_version + k_later;
+  if (k_later > 0) fields["later"] = k_later;
+  return encode_payload(k_magic, 1, json::serialize(fields));
 }
 
 std::expected<DatasetRecord, RecordError> decode_dataset(std::string_view bytes) {

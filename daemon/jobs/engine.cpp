@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t k_tick_ms = 1'000;
 constexpr std::int64_t k_retry_ms = 50;
+constexpr std::int64_t k_unsettled_ms = 5 * 60'000;  ///< longer than who submitted a job tries to have it copied
 
 /// The room that posts leave free: what each attempt says of itself, and resume, drain and stop.
 std::size_t completions_max(const Engine::Options& options) { return 2 * options.running_max + 8; }
@@ -24,23 +25,19 @@ std::size_t completions_max(const Engine::Options& options) { return 2 * options
 std::string request_sha256(const NewJob& job, const std::string& input_sha256, const std::string& mask_sha256) {
   std::string text = input_sha256 + "\n" + mask_sha256 + "\n" + job.dataset;
   for (const auto& [name, value] : job.options) text += fmt::format("{}={}\n", name, value);
+  if (!job.files.result.empty()) text += fmt::format("\nresult {} {}\n", job.files.result, job.files.overwrite);
   return sha256_hex(text);
+}
+
+std::int64_t steady_clock_ms() {
+  const auto up = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(up).count();
 }
 
 }  // namespace
 
 api::Problem no_such_job(const std::string& id) {
   return problem(404, "not-found", is_ulid(id) ? "there is no job " + id : "this is not the id of a job");
-}
-
-api::Problem problem(unsigned status, std::string code, std::string detail, std::uint64_t value, std::uint64_t limit) {
-  api::Problem out;
-  out.status = status;
-  out.code = std::move(code);
-  out.detail = std::move(detail);
-  out.value = api::amount(value);
-  out.limit = api::amount(limit);
-  return out;
 }
 
 Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interfaces)
@@ -50,7 +47,9 @@ Engine::Engine(const Options& options, Spool& spool, Log& log, Interfaces interf
       interfaces_(std::move(interfaces)),
       mailbox_(options.mailbox_messages + completions_max(options), completions_max(options)),
       ulids_(interfaces_.random ? UlidSource(interfaces_.random) : UlidSource()),
-      datasets_(spool, options.sums_bytes_max) {}
+      datasets_(spool, options.sums_bytes_max) {
+  if (!interfaces_.steady_ms) interfaces_.steady_ms = steady_clock_ms;
+}
 
 Engine::~Engine() {
   if (!open_) return;
@@ -137,15 +136,17 @@ void Engine::recover(SpoolScan scan) {
   for (JobRecord& record : scan.jobs) {
     const std::string id = record.id;
     if (!record.owner.empty()) {
-      copies_.emplace(id, std::move(record));
+      keep_copy(std::move(record));
       continue;
     }
     if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = id;
-    if (record.counted && !is_final(record.state)) {
+    const bool again = record.unwritten();  // it is made again, and then written
+    if (again) record.attempts = 0;
+    if (record.counted && (again || !is_final(record.state))) {
       record.state = JobState::counted;
       record.revision = 0;
     }
-    if (!is_final(record.state) && !record.counted) {
+    if ((again || !is_final(record.state)) && !record.counted) {
       ++counts_.recovered;
       record.state = JobState::queued;
       queue_.push_back(id);
@@ -202,13 +203,16 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
   record.input.bytes = job.input.size();
   record.input.mask_bytes = job.mask.size();
   record.input.filename = job.filename;
+  record.placement.asked = job.placement;
   record.program_version = options_.program_version;
+  record.files = job.files;
   const std::span<const Bytes> mask(&job.mask, job.mask.empty() ? 0 : 1);
   if (auto made = spool_.create(record, std::span(&job.input, 1), mask); !made)
     return std::unexpected(disk_problem(made.error(), "storing the job"));
   ++counts_.submitted;
   if (!record.idempotency_sha256.empty()) id_by_key_[record.idempotency_sha256] = record.id;
   queue_.push_back(record.id);
+  if (job.provisional) unsettled_.emplace(record.id, interfaces_.steady_ms() + k_unsettled_ms);
   add(record);
   return Submitted{std::move(record), false};
 }
@@ -314,10 +318,6 @@ bool Engine::begin(const std::string& id) {
   // is there already.
   const bool known = runs && begun_on_disk_.contains(id);
   auto stored = known ? DiskResult<void>() : spool_.update(next);
-  if (!stored && is_unknown(stored.error())) {
-    give_up_lost(id);
-    return true;
-  }
   if (stored && runs) begun_on_disk_.insert(id);
   if (!stored || (runs && !interfaces_.dispatch(next, tables))) {
     if (!stored) static_cast<void>(disk_problem(stored.error(), "starting a job"));
@@ -362,9 +362,13 @@ JobRecord Engine::describe(JobRecord record, const Finished& outcome) {
   record.input.height = outcome.input.height;
   record.planes = outcome.planes;
   record.timing_ms = outcome.timing_ms;
+  if (!outcome.placement.chosen.empty()) record.placement = outcome.placement;
   record.error = outcome.error;
   record.state = outcome.error ? JobState::failed : JobState::done;
-  if (!outcome.error) record.result = outcome.described;
+  if (outcome.error) return record;
+  record.result = outcome.described;
+  if (outcome.files) record.files = *outcome.files;
+  record.error = outcome.unwritten;
   return record;
 }
 
@@ -381,7 +385,6 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
   if (counts) take_in(next, outcome);
   if (auto stored = store_end(next, outcome); !stored) {
     if (counts && next.counted) take_out(next, outcome);
-    if (is_unknown(stored.error())) return give_up_lost(id);
     // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
     log_.warn("a job's end cannot be stored, it is done again", {{"job", id}, {"error", stored.error().message()}});
     ++counts_.disk_errors;
@@ -399,7 +402,7 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
 DiskResult<void> Engine::store_end(const JobRecord& next, const Finished& outcome) {
   if (next.state == JobState::counted) {
     if (auto stored = spool_.store_tally(next.id, outcome.tally); !stored) return stored;
-  } else if (!next.error) {
+  } else if (next.state == JobState::done) {
     const Bytes bytes = outcome.result;
     if (auto stored = spool_.store_result(next.id, std::span(&bytes, 1)); !stored) return stored;
   }
@@ -408,17 +411,10 @@ DiskResult<void> Engine::store_end(const JobRecord& next, const Finished& outcom
 
 void Engine::drop_input(const std::string& id) {
   begun_on_disk_.erase(id);
-  if (!jobs_.at(id).dataset.empty()) return;  // there may be other tables
+  const JobRecord& record = jobs_.at(id);
+  if (!record.dataset.empty() || record.unwritten()) return;  // it may be made again
   if (auto dropped = spool_.remove_input(id); !dropped)
     static_cast<void>(disk_problem(dropped.error(), "dropping a finished job's image"));
-}
-
-/// The spool does not have it any more: its removal failed half-way, so that its client wants no more of it.
-void Engine::give_up_lost(const std::string& id) {
-  log_.warn("a job is gone from the spool", {{"job", id}});
-  replace(jobs_.at(id), JobState::cancelled);
-  answer_waiters(id);
-  forget(id);
 }
 
 /// The attempt does not count: nothing is wrong with the job.

@@ -36,11 +36,21 @@ struct NewJob {
   std::string filename;
   std::string idempotency_key;  ///< empty: none
   std::string dataset = {};     ///< whose options it then has; empty: a job by itself
+  /// Whether it is accepted is not sure yet: its dataset waits for it until settle() or withdraw().
+  bool provisional = false;
+  std::string placement = {};  ///< auto, local, fleet, or empty; no part of what makes two requests the same
+  JobFiles files = {};
 };
 
 struct Submitted {
   JobRecord record;
   bool replayed = false;  ///< the key was known: nothing new was made
+};
+
+/// What this node has under an Idempotency-Key.
+struct Keyed {
+  std::string job;
+  std::string owner;  ///< the identity of the node whose job it is a copy of; empty: it is this node's own
 };
 
 struct DatasetStatus {
@@ -69,6 +79,9 @@ struct Finished {
   JobInput input;  ///< format, width and height
   std::vector<JobPlane> planes;
   std::map<std::string, double> timing_ms;
+  JobPlacement placement = {};            ///< nothing chosen: as it was
+  std::optional<JobFiles> files;          ///< the result was written there
+  std::optional<api::Problem> unwritten;  ///< the result could not be written there
 };
 
 /// The jobs of this node. One thread of its own owns the spool and the index, so neither has a lock; everything else
@@ -92,6 +105,7 @@ class Engine {
     /// image of a dataset is given the tables if there are any, else it is counted.
     std::function<bool(const JobRecord&, const SharedTables&)> dispatch;
     std::function<UlidSource::Random()> random = {};  ///< for ids; empty: the kernel's
+    std::function<std::int64_t()> steady_ms = {};     ///< never set back or forth; empty: the kernel's
   };
   struct Counts {
     std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
@@ -118,6 +132,8 @@ class Engine {
 
   void submit(NewJob job, Reply<Submitted> reply);
   void get(std::string id, Reply<JobRecord> reply);
+  /// By the key's digest, as records have it; a job of this node's own rather than a copy. 404: there is none.
+  void find_key(std::string key_sha256, Reply<Keyed> reply);
   /// Newest first.
   void list(std::size_t limit, std::optional<JobState> state, Reply<std::vector<JobRecord>> reply);
   /// Replies when the job has ended, or at the deadline with whatever it is then.
@@ -128,6 +144,8 @@ class Engine {
   /// From who submitted it and was not told that it is accepted: removes it, unless another request with its key has
   /// come meanwhile, and may have been told so.
   void withdraw(std::string id, Reply<void> reply);
+  /// From who submitted it: it is accepted.
+  void settle(std::string id);
 
   void get_dataset(std::string id, Reply<DatasetStatus> reply);
   /// Newest first.
@@ -158,6 +176,8 @@ class Engine {
   void hold(JobRecord record, Bytes input, Bytes mask, Reply<void> reply);
   /// Drops copies. Those that are not there are no error.
   void release(std::vector<std::string> ids, Reply<void> reply);
+  /// Drops all copies of images of those datasets.
+  void release_images(std::set<std::string> datasets, Reply<void> reply);
   /// Ids of copies, by owner.
   void copies(Reply<std::map<std::string, std::vector<std::string>>> reply);
   /// The copies of that owner's jobs become jobs of this node; how many. What is not taken over, because the disk fails
@@ -165,9 +185,12 @@ class Engine {
   void adopt(std::string owner, Reply<std::uint64_t> reply);
   /// Which of these are this node's own jobs.
   void owned(std::vector<std::string> ids, Reply<std::vector<std::string>> reply);
+  /// The same, and for a minute nobody but their client gets them away from here: another node lets go of them because
+  /// this one has them, and two that do so for each other at one time would lose them.
+  void keep(std::vector<std::string> ids, Reply<std::vector<std::string>> reply);
   void own_ids(Reply<std::vector<std::string>> reply);
   /// Own jobs that another node has taken over are removed here. Whoever waits for one gets it as it is now, and finds
-  /// it there. Those that are not there are no error.
+  /// it there. Those that are not there, and those that keep() has promised, are no error.
   void disown(std::vector<std::string> ids, Reply<void> reply);
   /// Own jobs that none of `holders` keeps a copy of, though one is needed: oldest first. A job by itself that has
   /// ended needs none.
@@ -198,7 +221,6 @@ class Engine {
   Outcome<void> remove_now(const std::string& id);
   void do_finished(const std::string& id, Finished outcome);
   void drop_input(const std::string& id);
-  void give_up_lost(const std::string& id);
   void put_off(JobRecord& record);
   JobRecord describe(JobRecord record, const Finished& outcome);
   void dispatch_some();
@@ -219,6 +241,8 @@ class Engine {
   Outcome<bool> adopt_now(const std::string& id, const std::string& owner);
   Outcome<bool> disown_now(const std::string& id);
   bool needs_copy(const JobRecord& record, const std::set<std::string>& holders);
+  void keep_copy(JobRecord copy);
+  void drop_copy(std::map<std::string, JobRecord>::iterator copy);
   // engine_datasets.cpp
   void recover_images();
   Outcome<Datasets::Dataset*> find_dataset(const std::string& id);
@@ -255,13 +279,15 @@ class Engine {
   std::map<std::string, JobRecord> copies_;             ///< of other nodes' jobs
   std::array<std::uint64_t, k_job_states> in_state_{};  ///< how many jobs are in each JobState
   Datasets datasets_;
-  std::unordered_map<std::string, std::string> id_by_key_;
+  std::unordered_map<std::string, std::string> id_by_key_, copy_by_key_;
   std::deque<std::string> queue_;
   std::deque<std::string> table_queue_;  ///< counted images that wait to be made; after all others
   std::set<std::string> running_;
   std::set<std::string> begun_on_disk_;  ///< their record says that an attempt is under way
   std::set<std::string> removed_while_running_;
-  std::set<std::string> replayed_;  ///< jobs that more than one request has been told of
+  std::set<std::string> replayed_;                 ///< jobs that more than one request has been told of
+  std::map<std::string, std::int64_t> unsettled_;  ///< provisional jobs, and until when at most (steady)
+  std::map<std::string, std::int64_t> kept_;       ///< own jobs, and until when they are not let go of (steady)
   std::multimap<std::string, Waiter> waiters_;
   std::int64_t retry_at_ms_ = 0;    ///< after a yield: no dispatch before
   std::int64_t expired_at_ms_ = 0;  ///< when it was last looked whose time is over

@@ -2,6 +2,7 @@
 // Copies of other nodes' jobs: kept until their owner drops them, or this node takes the jobs over.
 #include <utility>
 
+#include "daemon/jobs/copy_record.hpp"
 #include "daemon/jobs/digest.hpp"
 #include "daemon/jobs/engine.hpp"
 
@@ -9,22 +10,8 @@ namespace histod::daemon::jobs {
 
 namespace {
 
-constexpr std::size_t k_at_once = 16;  ///< of many ids, before others have their turn
-
-/// The job as it was submitted: whoever takes it over begins from there.
-JobRecord as_submitted(const JobRecord& record) {
-  JobRecord copy;
-  copy.id = record.id;
-  copy.created_ms = record.created_ms;
-  copy.options = record.options;
-  copy.input = record.input;
-  copy.idempotency_sha256 = record.idempotency_sha256;
-  copy.request_sha256 = record.request_sha256;
-  copy.program_version = record.program_version;
-  copy.dataset = record.dataset;
-  copy.owner = record.owner;
-  return copy;
-}
+constexpr std::int64_t k_kept_ms = 60'000;  ///< longer than a request between nodes and a write take
+constexpr std::size_t k_at_once = 16;       ///< of many ids, before others have their turn
 
 bool same_image(const JobInput& a, const JobInput& b) { return a.sha256 == b.sha256 && a.mask_sha256 == b.mask_sha256; }
 
@@ -42,6 +29,22 @@ Reply<std::uint64_t> without_count(Reply<void> reply) {
 }
 
 }  // namespace
+
+JobRecord as_submitted(const JobRecord& record) {
+  JobRecord copy;
+  copy.id = record.id;
+  copy.created_ms = record.created_ms;
+  copy.options = record.options;
+  copy.input = record.input;
+  copy.idempotency_sha256 = record.idempotency_sha256;
+  copy.request_sha256 = record.request_sha256;
+  copy.program_version = record.program_version;
+  copy.dataset = record.dataset;
+  copy.owner = record.owner;
+  copy.placement.asked = record.placement.asked;
+  copy.files = record.files;
+  return copy;
+}
 
 struct Engine::Batch {
   std::vector<std::string> ids;
@@ -91,8 +94,29 @@ Outcome<void> Engine::hold_now(const JobRecord& record, Bytes input, Bytes mask)
   const std::span<const Bytes> masks(&mask, mask.empty() ? 0 : 1);
   if (auto made = spool_.create(copy, std::span(&input, 1), masks); !made)
     return std::unexpected(disk_problem(made.error(), "storing a copy"));
-  copies_.emplace(copy.id, std::move(copy));
+  keep_copy(std::move(copy));
   return {};
+}
+
+void Engine::keep_copy(JobRecord copy) {
+  if (!copy.idempotency_sha256.empty()) copy_by_key_[copy.idempotency_sha256] = copy.id;
+  const std::string id = copy.id;
+  copies_.emplace(id, std::move(copy));
+}
+
+void Engine::drop_copy(std::map<std::string, JobRecord>::iterator copy) {
+  const auto key = copy_by_key_.find(copy->second.idempotency_sha256);
+  if (key != copy_by_key_.end() && key->second == copy->first) copy_by_key_.erase(key);
+  copies_.erase(copy);
+}
+
+void Engine::find_key(std::string key_sha256, Reply<Keyed> reply) {
+  call(std::move(reply), [this, key = std::move(key_sha256)](Reply<Keyed>& answer) {
+    if (const auto own = id_by_key_.find(key); own != id_by_key_.end()) return answer(Keyed{own->second, {}});
+    if (const auto copy = copy_by_key_.find(key); copy != copy_by_key_.end())
+      return answer(Keyed{copy->second, copies_.at(copy->second).owner});
+    answer(std::unexpected(problem(404, "not-found", "no job here has this key")));
+  });
 }
 
 /// Its owner may be another one by now, which took it over.
@@ -112,13 +136,21 @@ void Engine::release(std::vector<std::string> ids, Reply<void> reply) {
   each(std::move(ids), [this](const std::string& id) { return release_now(id); }, without_count(std::move(reply)));
 }
 
+void Engine::release_images(std::set<std::string> datasets, Reply<void> reply) {
+  call(std::move(reply), [this, datasets = std::move(datasets)](Reply<void>& answer) {
+    std::vector<std::string> ids;
+    for (const auto& [id, copy] : copies_)
+      if (datasets.contains(copy.dataset)) ids.push_back(id);
+    each(std::move(ids), [this](const std::string& id) { return release_now(id); }, without_count(std::move(answer)));
+  });
+}
+
 Outcome<bool> Engine::release_now(const std::string& id) {
   const auto found = copies_.find(id);
   if (found == copies_.end()) return false;
-  // A removal that failed half-way leaves a copy here that the spool does not have any more.
-  if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error()))
-    return std::unexpected(disk_problem(removed.error(), "removing a copy"));
-  copies_.erase(found);
+  const auto removed = spool_.remove(id);
+  if (!spool_.has(id)) drop_copy(found);
+  if (!removed) return std::unexpected(disk_problem(removed.error(), "removing a copy"));
   return true;
 }
 
@@ -146,12 +178,9 @@ Outcome<bool> Engine::adopt_now(const std::string& id, const std::string& owner)
   JobRecord next = found->second;
   if (!next.dataset.empty() && datasets_.find_any(next.dataset) == nullptr) return false;
   next.owner.clear();
-  if (auto stored = spool_.update(next); !stored) {
-    if (!is_unknown(stored.error())) return std::unexpected(disk_problem(stored.error(), "taking over a job"));
-    copies_.erase(found);  // its removal failed half-way: nobody wants it any more
-    return false;
-  }
-  copies_.erase(found);
+  if (auto stored = spool_.update(next); !stored)
+    return std::unexpected(disk_problem(stored.error(), "taking over a job"));
+  drop_copy(found);
   ++counts_.adopted;
   if (!next.idempotency_sha256.empty()) id_by_key_.emplace(next.idempotency_sha256, id);
   queue_.push_back(id);
@@ -162,6 +191,19 @@ Outcome<bool> Engine::adopt_now(const std::string& id, const std::string& owner)
 void Engine::owned(std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
   call(std::move(reply), [this, ids = std::move(ids)](Reply<std::vector<std::string>>& answer) mutable {
     std::erase_if(ids, [this](const std::string& id) { return !jobs_.contains(id); });
+    answer(std::move(ids));
+  });
+}
+
+void Engine::keep(std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
+  call(std::move(reply), [this, ids = std::move(ids)](Reply<std::vector<std::string>>& answer) mutable {
+    std::erase_if(ids, [this](const std::string& id) { return !jobs_.contains(id); });
+    for (const std::string& id : ids) {
+      kept_[id] = interfaces_.steady_ms() + k_kept_ms;
+      // Who lets go of it may be who had its copy, and has made a job of that. In memory only: they may be very many,
+      // and nobody else has his turn while they are written.
+      jobs_.at(id).holder.clear();
+    }
     answer(std::move(ids));
   });
 }
@@ -182,6 +224,7 @@ void Engine::disown(std::vector<std::string> ids, Reply<void> reply) {
 Outcome<bool> Engine::disown_now(const std::string& id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return false;
+  if (const auto kept = kept_.find(id); kept != kept_.end() && kept->second > interfaces_.steady_ms()) return false;
   // It is not cancelled: who asks again is told by its owner how it goes on.
   const auto [first, last] = waiters_.equal_range(id);
   for (auto i = first; i != last; ++i) i->second.reply(found->second);

@@ -215,9 +215,13 @@ Outcome<Share> Engine::share_now(const std::string& id) {
   Share share;
   share.tally = dataset.sum.to_bytes();
   share.tally_sha256 = Datasets::tally_sha256(dataset);
-  for (const std::string& image : dataset.ids)
-    if (jobs_.at(image).counted) share.images.push_back(image);
   share.waiting = dataset.images.waiting;
+  for (const std::string& image : dataset.ids) {
+    if (!jobs_.at(image).counted) continue;
+    share.images.push_back(image);
+    const auto unsettled = unsettled_.find(image);
+    if (unsettled != unsettled_.end() && unsettled->second > interfaces_.steady_ms()) ++share.waiting;
+  }
   share.unmade = dataset.applies() ? dataset.images.counted - dataset.images.made : 0;
   share.applied_revision = dataset.record.applied_revision;
   share.total = dataset.images.total;
@@ -281,11 +285,11 @@ bool Engine::sweep_removed() {
       if (!remove_now(image)) return false;  // the disk refuses: with the next tick again
     }
     if (!dataset.ids.empty()) return true;
-    std::vector<std::string> copies;
-    for (const auto& [image, copy] : copies_)
-      if (copy.dataset == id) copies.push_back(image);
-    release(std::move(copies), [](const Outcome<void>&) {});
-    if (auto removed = datasets_.remove(std::string(id)); !removed) {
+    release_images({id}, [](const Outcome<void>&) {});
+    // No image comes back that knows nothing of its dataset.
+    auto removed = spool_.settle_removals();
+    if (removed) removed = datasets_.remove(std::string(id));
+    if (!removed) {
       static_cast<void>(disk_problem(removed.error(), "removing a dataset"));
       return false;
     }

@@ -44,25 +44,35 @@ void Engine::remove(std::string id, Reply<void> reply) {
 
 void Engine::withdraw(std::string id, Reply<void> reply) {
   call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) {
+    unsettled_.erase(id);
     answer(replayed_.contains(id) ? Outcome<void>() : remove_now(id));
   });
 }
 
+void Engine::settle(std::string id) {
+  call(Reply<void>([](const Outcome<void>&) {}), [this, id = std::move(id)](Reply<void>&) { unsettled_.erase(id); });
+}
+
+/// A removal that fails half-way has removed the job from here, too: there is nothing left of it to work with. Who asks
+/// again is told that it is unknown once that is so for good.
 Outcome<void> Engine::remove_now(const std::string& id) {
   const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return std::unexpected(no_such_job(id));
+  if (found == jobs_.end()) {
+    if (auto settled = spool_.settle_removals(); !settled)
+      return std::unexpected(disk_problem(settled.error(), "removing the job"));
+    return std::unexpected(no_such_job(id));
+  }
   std::string tally;
   if (found->second.counted) {
     auto read = spool_.read_tally(id);
-    if (!read && !is_unknown(read.error())) return std::unexpected(disk_problem(read.error(), "reading a tally"));
-    tally = std::move(read).value_or(std::string());
+    if (!read) return std::unexpected(disk_problem(read.error(), "reading a tally"));
+    tally = std::move(*read);
   }
-  // A removal that failed half-way leaves a job here that the spool does not have any more.
-  if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error()))
-    return std::unexpected(disk_problem(removed.error(), "removing the job"));
+  const auto removed = spool_.remove(id);
+  if (spool_.has(id)) return std::unexpected(disk_problem(removed.error(), "removing the job"));
   if (auto* const dataset = datasets_.find_any(found->second.dataset); dataset && !tally.empty()) {
-    if (auto gone = datasets_.subtract(*dataset, std::as_bytes(std::span(tally))); !gone)
-      log_.error("an image was not what it was counted as", {{"job", id}, {"error", gone.error().detail}});
+    if (auto out = datasets_.subtract(*dataset, std::as_bytes(std::span(tally))); !out)
+      log_.error("an image was not what it was counted as", {{"job", id}, {"error", out.error().detail}});
   }
   if (running_.contains(id)) removed_while_running_.insert(id);
   if (!is_final(found->second.state)) {
@@ -70,6 +80,7 @@ Outcome<void> Engine::remove_now(const std::string& id) {
     answer_waiters(id);
   }
   forget(id);
+  if (!removed) return std::unexpected(disk_problem(removed.error(), "removing the job"));
   return {};
 }
 
@@ -82,6 +93,8 @@ void Engine::forget(const std::string& id) {
   std::erase(table_queue_, id);
   begun_on_disk_.erase(id);
   replayed_.erase(id);
+  unsettled_.erase(id);
+  kept_.erase(id);
   datasets_.track(&found->second, nullptr);
   --in_state_[index_of(found->second.state)];
   jobs_.erase(found);
@@ -99,10 +112,9 @@ void Engine::expire() {
     if (is_final(record.state) && record.finished_ms <= oldest_ms && record.dataset.empty()) expired.push_back(id);
   }
   for (const std::string& id : expired) {
-    if (auto removed = spool_.remove(id); !removed && !is_unknown(removed.error())) {
-      static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
-      return;
-    }
+    const auto removed = spool_.remove(id);
+    if (!removed) static_cast<void>(disk_problem(removed.error(), "removing an expired job"));
+    if (spool_.has(id)) return;
     ++counts_.expired;
     forget(id);
   }

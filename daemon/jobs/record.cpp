@@ -17,7 +17,15 @@ namespace {
 
 namespace json = boost::json;
 
+/// The first line of a record has the oldest version that understands it, its member `format` the version it was
+/// written for.
 constexpr std::string_view k_magic = "histod-job ";
+#ifdef HISTOD_NEXT_RECORDS
+/// In a program that writes as the release after this one may: tests run it beside this one.
+constexpr unsigned k_later = 1;
+#else
+constexpr unsigned k_later = 0;
+#endif
 constexpr std::array<std::string_view, k_job_states> k_states{"queued", "running",   "done",
                                                               "failed", "cancelled", "counted"};
 
@@ -47,6 +55,13 @@ json::array planes_array(const std::vector<JobPlane>& planes) {
   return out;
 }
 
+json::object placement_object(const JobPlacement& placement) {
+  json::object out{{"asked", text(placement.asked)}, {"chosen", text(placement.chosen)}, {"why", text(placement.why)}};
+  for (const auto& [name, ms] : {std::pair("local_ms", placement.local_ms), std::pair("fleet_ms", placement.fleet_ms)})
+    if (ms && std::isfinite(*ms)) out[name] = *ms;
+  return out;
+}
+
 json::object record_object(const JobRecord& record) {
   json::object options, timing;
   for (const auto& [name, value] : record.options) options[text(name)] = text(value);
@@ -72,6 +87,14 @@ json::object record_object(const JobRecord& record) {
   }
   if (!record.owner.empty()) out["owner"] = text(record.owner);
   if (!record.holder.empty()) out["holder"] = text(record.holder);
+  if (record.placement != JobPlacement()) out["placement"] = placement_object(record.placement);
+  const JobFiles& files = record.files;
+  if (!files.source.empty()) out["source_file"] = text(files.source);
+  if (!files.result.empty()) {
+    out["result_file"] = text(files.result);
+    out["overwrite"] = files.overwrite;
+    out["written_sha256"] = text(files.written_sha256);
+  }
   if (record.result) out["result"] = result_object(*record.result);
   if (record.error) out["error"] = api::problem_object(*record.error);
   return out;
@@ -113,6 +136,15 @@ void read_planes(const json::value& value, std::vector<JobPlane>& planes, std::s
     from.take("levels", plane.levels);
     from.take("rule", plane.rule);
   }
+}
+
+void read_placement(const json::value& value, JobPlacement& placement, std::string& error) {
+  RecordReader from(value, "placement.", error);
+  from.take("asked", placement.asked);
+  from.take("chosen", placement.chosen);
+  from.take("why", placement.why);
+  if (from.optional("local_ms")) from.take("local_ms", placement.local_ms.emplace());
+  if (from.optional("fleet_ms")) from.take("fleet_ms", placement.fleet_ms.emplace());
 }
 
 void read_state(RecordReader& from, JobRecord& record) {
@@ -159,6 +191,13 @@ std::expected<JobRecord, std::string> read_record(const json::value& value) {
     from.take(name, *node);
     if (!is_ulid(*node)) from.fail(name, "is no ULID");
   }
+  if (const auto* placement = from.optional("placement")) read_placement(*placement, record.placement, error);
+  if (from.optional("source_file")) from.take("source_file", record.files.source);
+  if (from.optional("result_file")) {
+    from.take("result_file", record.files.result);
+    from.take("overwrite", record.files.overwrite);
+    from.take_digest("written_sha256", record.files.written_sha256, true);
+  }
   from.take("attempts", record.attempts);
   from.take("program_version", record.program_version);
   from.take_map("timing_ms", record.timing_ms);
@@ -182,7 +221,11 @@ bool is_final(JobState state) {
 }
 
 std::string encode_record(const JobRecord& record) {
-  return encode_payload(k_magic, record.owner.empty() ? 1 : k_record_version, json::serialize(record_object(record)));
+  const unsigned version = !record.files.result.empty() ? 3 : !record.owner.empty() ? 2 : 1;
+  json::object fields = record_object(record);
+  fields["format"] = k_record_version + k_later;
+  if (k_later > 0) fields["later"] = k_later;
+  return encode_payload(k_magic, version, json::serialize(fields));
 }
 
 std::expected<JobRecord, RecordError> decode_record(std::string_view bytes) {

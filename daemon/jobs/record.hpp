@@ -48,6 +48,24 @@ struct JobResult {
   bool operator==(const JobResult&) const = default;
 };
 
+/// Where an image's pixels were counted and mapped, and why there.
+struct JobPlacement {
+  std::string asked;   ///< auto, local or fleet; empty: nothing was said
+  std::string chosen;  ///< local or fleet; empty: not yet
+  std::string why;
+  std::optional<double> local_ms, fleet_ms;  ///< as they were estimated; empty: not measured
+  bool operator==(const JobPlacement&) const = default;
+};
+
+/// Files on shared volumes, as ROOT/PATH of --file-root.
+struct JobFiles {
+  std::string source;          ///< the image was read there; empty: it was sent
+  std::string result;          ///< the result is written there, too; ends with '/': into that directory; empty: nowhere
+  bool overwrite = false;      ///< may replace a file that was not written for this job
+  std::string written_sha256;  ///< of what was written there last; empty: nothing yet
+  bool operator==(const JobFiles&) const = default;
+};
+
 /// All that is known of a job, as the spool keeps it. Times are milliseconds since 1970, 0 for "not yet".
 struct JobRecord {
   std::string id;  ///< a ULID
@@ -68,12 +86,16 @@ struct JobRecord {
   std::uint64_t revision = 0;  ///< of the dataset's tables that made the result, or failed to; 0: none
   std::string owner;           ///< the identity of the node whose job this is a copy of; empty: it is this node's own
   std::string holder;          ///< the identity of the node that keeps a copy of it; empty: none is known
+  JobPlacement placement = {};
+  JobFiles files;
+  /// It is made, but its result could not be written to `files.result`: the error says why.
+  bool unwritten() const { return state == JobState::done && error && !files.result.empty(); }
   bool operator==(const JobRecord&) const = default;
 };
 
-inline constexpr unsigned k_record_version = 2;
-/// Magic `histod-job`. A copy has version 2, so that a release that knows none does not take it for a job of its own;
-/// any other record has version 1.
+inline constexpr unsigned k_record_version = 3;
+/// Magic `histod-job`. A copy has version 2, so that a release that knows none does not take it for a job of its own; a
+/// job whose result goes to a shared volume has 3, so that none makes it without; any other record has version 1.
 std::string encode_record(const JobRecord& record);
 std::expected<JobRecord, RecordError> decode_record(std::string_view bytes);
 

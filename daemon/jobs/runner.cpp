@@ -6,6 +6,8 @@
 
 #include "daemon/api/query.hpp"
 #include "daemon/api/results.hpp"
+#include "daemon/services.hpp"
+#include "daemon/spread.hpp"
 
 namespace histod::daemon::jobs {
 
@@ -13,13 +15,16 @@ namespace {
 
 /// Lives from dispatch to the end of storing; dies on the worker's thread, where its leases are at home.
 struct Attempt {
-  Attempt(Worker& worker_, Engine& engine_, const JobRecord& record_)
-      : worker(worker_), engine(engine_), record(record_) {}
+  Attempt(Services& services_, Worker& worker_, const JobRecord& record_)
+      : services(services_), worker(worker_), engine(services_.engine), files(services_.files.get()), record(record_) {}
 
+  Services& services;
   Worker& worker;
   Engine& engine;
+  SharedFiles* files;
   JobRecord record;
   ImageOptions options;
+  std::shared_ptr<FleetSpread> spread;  ///< null: nobody else is asked
   net::Lease input, mask;
   ImageResult result;
 
@@ -40,6 +45,44 @@ void store(AttemptPtr attempt, Finished outcome) {
   engine.finished(id, std::move(outcome), std::move(stored));
 }
 
+/// Where the result goes: into a directory under a name that is made of the image's.
+Outcome<FileName> result_file(const JobRecord& record, std::string_view extension) {
+  auto name = parse_file_name(record.files.result);
+  if (!name || !name->is_directory()) return name;
+  const std::string& original = record.input.filename;
+  return parse_file_name(name->text() + api::result_filename(original.empty() ? record.id : original, extension));
+}
+
+/// A result that cannot be written there is kept all the same.
+void store_unwritten(AttemptPtr attempt, Finished outcome, api::Problem problem) {
+  outcome.unwritten = std::move(problem);
+  store(std::move(attempt), std::move(outcome));
+}
+
+void write(AttemptPtr attempt, Finished outcome) {
+  Attempt& a = *attempt;
+  auto name = result_file(a.record, compute::codec::extension(a.result.format));
+  if (!name) return store_unwritten(std::move(attempt), std::move(outcome), std::move(name.error()));
+  if (a.files == nullptr)
+    return store_unwritten(std::move(attempt), std::move(outcome),
+                           problem(403, "no-file-root", "the node that made the job has no --file-root"));
+  outcome.files = a.record.files;
+  outcome.files->result = name->text();
+  ResultFile file{std::move(*name), a.result.bytes, "", a.record.files.written_sha256, a.record.files.overwrite};
+  const std::string id = a.record.id;
+  a.files->write(std::move(file), id,
+                 [attempt = std::move(attempt), outcome = std::move(outcome)](Outcome<std::string> written) mutable {
+                   Mailbox& home = attempt->worker.mailbox();
+                   home.complete([attempt = std::move(attempt), outcome = std::move(outcome),
+                                  written = std::move(written)]() mutable {
+                     if (!written)
+                       return store_unwritten(std::move(attempt), std::move(outcome), std::move(written.error()));
+                     outcome.files->written_sha256 = std::move(*written);
+                     store(std::move(attempt), std::move(outcome));
+                   });
+                 });
+}
+
 void succeed(AttemptPtr attempt, ImageResult result) {
   namespace codec = compute::codec;
   attempt->result = std::move(result);
@@ -54,6 +97,12 @@ void succeed(AttemptPtr attempt, ImageResult result) {
   outcome.input.height = r.input.pages.front().height;
   outcome.planes = api::job_planes(r, attempt->options);
   outcome.timing_ms = api::timing_ms(r.timings);
+  if (attempt->spread) {
+    attempt->spread->learn(r);
+    outcome.placement = attempt->spread->placement();
+  }
+  if (!attempt->record.files.result.empty() && !attempt->options.tally_only)
+    return write(std::move(attempt), std::move(outcome));
   store(std::move(attempt), std::move(outcome));
 }
 
@@ -91,13 +140,15 @@ void read(AttemptPtr attempt) {
 
 }  // namespace
 
-void run_attempt(Worker& worker, Engine& engine, const JobRecord& record, SharedTables tables) {
-  auto attempt = std::make_unique<Attempt>(worker, engine, record);
+void run_attempt(Services& services, Worker& worker, const JobRecord& record, SharedTables tables) {
+  auto attempt = std::make_unique<Attempt>(services, worker, record);
   auto options = api::image_options(record.options);
   if (!options) return fail(std::move(attempt), std::move(options.error()));
   attempt->options = *options;
   attempt->options.tally_only = !record.dataset.empty() && !tables;
   attempt->options.tables = std::move(tables);
+  if (record.dataset.empty()) attempt->spread = make_spread(services, worker, record.placement.asked);
+  attempt->options.spread = attempt->spread;
   net::BufferPool& pool = worker.pool();
   if (const std::uint64_t bytes = record.input.bytes + record.input.mask_bytes; !pool.fits_ever(bytes)) {
     const compute::Error error{compute::make_error_code(compute::Errc::bytes_over_limit),
@@ -109,7 +160,7 @@ void run_attempt(Worker& worker, Engine& engine, const JobRecord& record, Shared
   if (record.input.mask_bytes > 0) attempt->mask = pool.lease(record.input.mask_bytes, net::Use::input);
   if (!attempt->input || (record.input.mask_bytes > 0 && !attempt->mask)) {
     attempt.reset();
-    return engine.yielded(record.id);
+    return services.engine.yielded(record.id);
   }
   read(std::move(attempt));
 }

@@ -193,9 +193,17 @@ DiskResult<void> Shelf::remove(const std::string& id) {
   const std::string gone = hidden(id, "gone");
   if (const auto moved = disk_.rename(path(id), gone); !moved) return fail(moved.error());
   forget(id);
-  if (const auto synced = disk_.sync_directory(folder_); !synced) return fail(synced.error());
+  unsettled_ = true;
+  if (const auto settled = settle(); !settled) return settled;
   // It is gone for good now. What cannot be deleted is deleted at the next start.
   (void)remove_tree(gone);
+  return {};
+}
+
+DiskResult<void> Shelf::settle() {
+  if (!unsettled_) return {};
+  if (const auto synced = disk_.sync_directory(folder_); !synced) return fail(synced.error());
+  unsettled_ = false;
   return {};
 }
 

@@ -59,7 +59,10 @@ class Shelf {
   DiskResult<void> replace(const std::string& id, std::string_view name, std::span<const Bytes> parts);
   /// Those that are there.
   DiskResult<void> remove_files(const std::string& id, std::span<const std::string_view> names);
+  /// Fails when it is gone and that may not survive a power loss; settle() then makes sure of it.
   DiskResult<void> remove(const std::string& id);
+  /// After it, everything that has been removed stays so.
+  DiskResult<void> settle();
   /// What a replacement that did not come about left behind.
   DiskResult<void> remove_temporary(const std::string& id);
   /// SpoolErrc::no_such_job, bad_argument.
@@ -83,6 +86,7 @@ class Shelf {
   Room& room_;
   std::unordered_map<std::string, std::uint64_t> bytes_by_id_;
   std::atomic<std::size_t> size_{0};
+  bool unsettled_ = false;  ///< something was removed that a power loss may bring back
 };
 
 /// Writes a file and syncs it; its directory is the caller's to sync.

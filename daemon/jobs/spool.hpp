@@ -55,7 +55,11 @@ class Spool {
   DiskResult<void> read_result(const std::string& id, std::span<std::byte> into);
   /// Drops input and mask of a finished job: only the record and the result are still of use.
   DiskResult<void> remove_input(const std::string& id);
+  /// After an error has() says whether the job is here still.
   DiskResult<void> remove(const std::string& id);
+  bool has(const std::string& id) const { return jobs_.has(id); }
+  /// After it, no job that has been removed comes back, though its removal failed half-way.
+  DiskResult<void> settle_removals() { return jobs_.settle(); }
   Usage usage() const;  ///< any thread
 
   DiskResult<void> create_dataset(const DatasetRecord& record);

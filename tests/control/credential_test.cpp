@@ -61,4 +61,11 @@ TEST_F(CredentialFile, IsNamedWhenItIsBrokenOrMissing) {
   EXPECT_NE(read_credential(testing::TempDir()).error().find("no file"), std::string::npos);
 }
 
+// By `printf '%s' 'user:password' | openssl dgst -sha1 -binary | base64`.
+TEST(Credential, IsShownInAclsAsUserAndDigest) {
+  EXPECT_EQ(acl_user({"histod:0123456789abcdef"}), "histod:q6zYPNZhSwLrONAojaPXF3/5PdY=");
+  EXPECT_EQ(acl_user({"a:b:c:secret-secret"}), "a:Rc3x2bcE1zDJjGTSQOLEFU9p2Eo=");
+  EXPECT_EQ(acl_user({}), "");
+}
+
 }  // namespace histod::control::tests

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 
+#include "control/catalog.hpp"
+#include "control/inspection.hpp"
 #include "tests/control/fleet_rig.hpp"
 
 namespace histod::control::tests {
@@ -128,6 +131,94 @@ TEST_P(FleetSuite, ARemovedCandidateStandsAgainAndARemovedMemberEntersAgain) {
   ASSERT_TRUE(vandal.remove(fleet.paths().node("node0")));
   EXPECT_TRUE(rig_->loop().drive([&] { return fleet.settled() && fleet[0].election.leadership()->epoch == 2; }));
   EXPECT_TRUE(vandal.exists(fleet.paths().node("node0")));
+}
+
+Inspection::Intruders look(StoreRig& rig, FleetNode& node, const Paths& paths) {
+  Inspection inspection(node.session, paths, RecordFormat());
+  std::optional<Inspection::Intruders> found;
+  while (!found) {
+    bool answered = false;
+    inspection.look([&](Result<Inspection::Intruders> intruders) {
+      answered = true;
+      if (intruders) found = std::move(*intruders);
+    });
+    rig.loop().drive([&] { return answered; });
+  }
+  return *found;
+}
+
+TEST_P(FleetSuite, WhatNoNodeMakesIsFoundAndPassedOver) {
+  Fleet fleet(*rig_, 2, k_timeout);
+  ASSERT_TRUE(fleet.settle());
+  const Paths& paths = fleet.paths();
+  const std::string record = RecordFormat().write({}), credential = "histod:0123456789abcdef";
+  Catalog catalog(fleet[0].session, RecordFormat());
+  std::vector<std::string> parts;
+  Client operator_(*rig_, credential);
+  ASSERT_TRUE(operator_.create(paths.dataset("set"), record));
+  ASSERT_TRUE(operator_.create(paths.dataset("set") + "/part", record));
+  ASSERT_TRUE(operator_.create(paths.identity("id-node0"), record));
+  EXPECT_THAT(look(*rig_, fleet[0], paths), testing::IsEmpty());
+
+  ASSERT_TRUE(operator_.create(paths.root() + "/other", record));
+  ASSERT_TRUE(operator_.create(paths.node("ghost"), record));
+  ASSERT_TRUE(operator_.create(paths.node("babbler"), "hello", CreateMode::ephemeral));
+  ASSERT_TRUE(operator_.create(paths.leader() + "/me", record));
+  ASSERT_TRUE(operator_.create(paths.identity("id-x"), "{\"format\":0}"));
+  ASSERT_TRUE(operator_.create(paths.dataset("set") + "/zero", ""));
+  ASSERT_TRUE(operator_.create(paths.dataset("set") + "/part/below", record));
+  ASSERT_TRUE(operator_.create(paths.dataset("later"), R"({"format":9,"since":9})"));
+  EXPECT_EQ(look(*rig_, fleet[1], paths),
+            (Inspection::Intruders{{paths.root() + "/other", "the fleet has no such znode"},
+                                   {paths.node("ghost"), "it belongs to no session"},
+                                   {paths.node("babbler"), "its data are no record"},
+                                   {paths.leader() + "/me", "it belongs to no session"},
+                                   {paths.identity("id-x"), "its data are no record"},
+                                   {paths.dataset("set") + "/zero", "its data are no record"},
+                                   {paths.dataset("set") + "/part", "there are znodes below it"}}));
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_THAT(fleet[i].membership.members(), SizeIs(2));
+  bool answered = false;
+  catalog.parts(paths.dataset("set"), [&](const Result<std::vector<Entry>>& found) {
+    answered = true;
+    for (const Entry& part : found.value_or(std::vector<Entry>())) parts.push_back(part.path);
+  });
+  ASSERT_TRUE(rig_->loop().drive([&] { return answered; }));
+  EXPECT_THAT(parts, testing::ElementsAre(paths.dataset("set") + "/part"));
+}
+
+TEST_P(FleetSuite, ACandidateOfNoSessionIsPassedOver) {
+  Fleet fleet(*rig_, 3, k_timeout);
+  ASSERT_TRUE(fleet.settle());
+  Client vandal(*rig_, "histod:0123456789abcdef");
+  for (const char* name : {"me", "0-n_0000000000", "x-n_-5"})
+    ASSERT_TRUE(vandal.create(fleet.paths().leader() + "/" + name, RecordFormat().write({})));
+  for (const int left : {2, 1}) {
+    const std::size_t leader = fleet.leaders().front();
+    const std::int32_t epoch = fleet[leader].election.leadership()->epoch;
+    fleet.stop(leader);
+    ASSERT_TRUE(fleet.settle()) << left;
+    EXPECT_EQ(fleet[fleet.leaders().front()].election.leadership()->epoch, epoch + 1);
+  }
+  ASSERT_TRUE(vandal.remove(fleet.paths().leader() + "/me"));
+  rig_->loop().pass(k_timeout);
+  EXPECT_EQ(fleet[fleet.leaders().front()].election.leadership()->epoch, 3) << "its going is no election";
+}
+
+TEST_P(FleetSuite, AnotherCredentialsZnodesAreFound) {
+  const Paths paths(rig_->root());
+  Client nobody(*rig_), stranger(*rig_, "stranger:0123456789abcdef");
+  const std::string record = RecordFormat().write({});
+  // Before the fleet: what is not there yet anybody may make.
+  ASSERT_TRUE(nobody.create(paths.root(), record));
+  ASSERT_TRUE(nobody.create(paths.datasets(), record));
+  FleetNode node(*rig_, paths, Fleet::member(0), k_timeout);
+  ASSERT_TRUE(rig_->loop().drive([&] { return node.settled("node0", 1); }));
+  ASSERT_TRUE(stranger.create(paths.dataset("theirs"), record));
+  EXPECT_EQ(nobody.set(paths.epoch(), record).error(), Errc::no_auth);
+  EXPECT_EQ(look(*rig_, node, paths),
+            (Inspection::Intruders{{paths.root(), "others may change it"},
+                                   {paths.datasets(), "others may change it"},
+                                   {paths.dataset("theirs"), "it is for another credential"}}));
 }
 
 // Pitfall 5: the former session's end must not take the new one's znode along.

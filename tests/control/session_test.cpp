@@ -152,6 +152,7 @@ struct Puppet final : Store {
   }
   void get(std::string, Reply<Node>, Watch) override {}
   void children(std::string, Reply<std::vector<std::string>>, Watch) override {}
+  void guarded(std::string, Reply<bool>) override {}
   void multi(std::vector<Op>, MultiReply) override {}
   Executor* executor = nullptr;
   bool answers = true;

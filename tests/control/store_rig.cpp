@@ -36,6 +36,10 @@ Result<Node> Client::get(std::string path, Watch watch) {
   return wait<Result<Node>>([&](auto reply) { store().get(std::move(path), std::move(reply), std::move(watch)); });
 }
 
+Result<bool> Client::guarded(std::string path) {
+  return wait<Result<bool>>([&](auto reply) { store_->guarded(std::move(path), std::move(reply)); });
+}
+
 Result<std::vector<std::string>> Client::children(std::string path, Watch watch) {
   return wait<Result<std::vector<std::string>>>(
       [&](auto reply) { store().children(std::move(path), std::move(reply), std::move(watch)); });

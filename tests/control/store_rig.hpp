@@ -80,6 +80,7 @@ class Client {
   Result<Stat> exists(std::string path, Watch watch = {});
   Result<Node> get(std::string path, Watch watch = {});
   Result<std::vector<std::string>> children(std::string path, Watch watch = {});
+  Result<bool> guarded(std::string path);
   std::expected<std::vector<OpResult>, MultiError> multi(std::vector<Op> ops);
 
   Store& store() { return *store_; }

@@ -311,4 +311,21 @@ TEST_P(StoreSuite, OnlyWhoMadeAZnodeMayUseIt) {
   EXPECT_TRUE(same.remove(root_));
 }
 
+TEST_P(StoreSuite, WhoElseMayChangeAZnodeIsTold) {
+  Client owner(rig(), "histod:secret"), same(rig(), "histod:secret"), stranger(rig(), "histod:guess"), nobody(rig());
+  ASSERT_TRUE(owner.create(root_));
+  EXPECT_EQ(owner.guarded(root_), true);
+  EXPECT_EQ(same.guarded(root_), true);
+  EXPECT_EQ(stranger.guarded(root_), false);
+  ASSERT_TRUE(owner.remove(root_));
+  EXPECT_ERROR(owner.guarded(root_), Errc::no_node);
+  ASSERT_TRUE(stranger.create(root_));
+  EXPECT_EQ(owner.guarded(root_), false) << "it is for another one alone";
+  ASSERT_TRUE(stranger.remove(root_));
+  ASSERT_TRUE(nobody.create(root_));
+  EXPECT_EQ(owner.guarded(root_), false) << "it is for everybody";
+  EXPECT_EQ(nobody.guarded(root_), true) << "who has no credential shares with all";
+  EXPECT_ERROR(owner.guarded("nowhere"), Errc::bad_arguments);
+}
+
 }  // namespace histod::control::tests

@@ -77,6 +77,23 @@ TEST_F(ClusterTest, ShowsTroubleAndAlert) {
   EXPECT_EQ(shown.at("alert_detail").as_string(), "the fleet has 2 members, but needs 3");
 }
 
+TEST_F(ClusterTest, ShowsZnodesThatAreNotTheFleets) {
+  declare_metrics(rig_.services);
+  fleet_.intruders = {"/histod/nodes/ghost: its data are no record", "/histod/x: the fleet has no such znode"};
+  fleet_.intrusions = 5;
+  publish();
+  auto shown = rig_.get("/v1/cluster").json();
+  EXPECT_EQ(shown.at("intruders"), boost::json::array(fleet_.intruders.begin(), fleet_.intruders.end()));
+  EXPECT_TRUE(shown.at("alert").as_bool());
+  EXPECT_EQ(shown.at("alert_detail").as_string(), "2 of the fleet's znodes are not as nodes make them");
+  EXPECT_EQ(metric("histod_security_events_total{kind=\"znode\"}"), "5");
+  fleet_.members.pop_back();
+  publish();
+  shown = rig_.get("/v1/cluster").json();
+  EXPECT_EQ(shown.at("alert_detail").as_string(),
+            "the fleet has 2 members, but needs 3; 2 of the fleet's znodes are not as nodes make them");
+}
+
 TEST_F(ClusterTest, NeedsTheRoleRead) {
   EXPECT_EQ(rig_.ask({.path = "/v1/cluster", .token = {}}).status, 401u);
   EXPECT_EQ(rig_.ask({.path = "/v1/cluster", .token = std::string(test::k_read_token)}).status, 200u);

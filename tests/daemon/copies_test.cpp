@@ -2,6 +2,8 @@
 // 202 says that several nodes have it.
 #include "daemon/copies.hpp"
 
+#include <atomic>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -187,6 +189,78 @@ TEST(CopiesTest, ARepeatedRequestSeesToItsCopy) {
   EXPECT_EQ(accepted(send(fleet[0], "key")), id) << "what has ended needs no copy";
 }
 
+TEST(CopiesTest, ARemovedJobIsRemovedFromItsHoldersToo) {
+  FleetRig fleet(3);
+  fleet[0].options.replicas = 3;
+  test::make_dataset(fleet[1]);
+  const std::string images = "/v1/datasets/" + test::make_dataset(fleet[0]) + "/images";
+  const auto remove = [&](ApiRig& asked, const std::string& id) {
+    return asked.ask({.method = "DELETE", .path = "/v1/jobs/" + id}).status;
+  };
+  for (const std::size_t asked : {0u, 2u}) {
+    const std::string job = accepted(send(fleet[0]));
+    const std::string image = accepted(fleet[0].post(images, "", k_image));
+    EXPECT_EQ(copies(fleet[1]).at(identity_of("N1")).size(), 2u);
+    EXPECT_EQ(copies(fleet[2]).at(identity_of("N1")).size(), 2u);
+    EXPECT_EQ(remove(fleet[asked], job), 204u);
+    EXPECT_EQ(copies(fleet[1]), (Copies{{identity_of("N1"), {image}}}));
+    EXPECT_EQ(remove(fleet[asked], image), 204u);
+    EXPECT_EQ(copies(fleet[1]), Copies());
+    EXPECT_EQ(copies(fleet[2]), Copies());
+    EXPECT_EQ(remove(fleet[asked], image), 404u);
+  }
+  EXPECT_EQ(fleet[0].services.copies.unreleased, 0u);
+}
+
+TEST(CopiesTest, AHolderThatDoesNotAnswerDoesNotPreventARemoval) {
+  FleetRig fleet(1);
+  declare_metrics(fleet[0].services);
+  std::string asked;
+  ScriptedServer holder([&](const ScriptedServer::Request& request) {
+    if (request.head.starts_with("PUT")) return ScriptedServer::Reply("HTTP/1.1 204 No Content\r\n\r\n");
+    asked = request.head;
+    return ScriptedServer::Reply("");
+  });
+  fleet.publish({{"N2", url_of(holder)}});
+  const std::string id = accepted(send(fleet[0]));
+  EXPECT_EQ(fleet[0].ask({.method = "DELETE", .path = "/v1/jobs/" + id}).status, 204u);
+  EXPECT_THAT(asked, HasSubstr("DELETE /v1/peer/copies/" + id + " HTTP/1.1\r\n"));
+  EXPECT_THAT(asked, HasSubstr("Histod-Peer-Version: 1\r\n"));
+  EXPECT_THAT(asked, HasSubstr("Authorization: Bearer " + std::string(test::k_peer_token)));
+  EXPECT_THAT(own_ids(fleet[0]), ElementsAre());
+  EXPECT_THAT(fleet[0].get("/metrics").body, HasSubstr("histod_copies_unreleased_total 1\n"));
+}
+
+TEST(CopiesTest, WhatIsNotAcceptedLeavesNoCopies) {
+  FleetRig fleet(2);
+  fleet[0].options.replicas = 3;
+  std::atomic<int> dropped = 0;
+  // It has taken the copy, and that is not what arrives.
+  ScriptedServer unclear([&](const ScriptedServer::Request& request) {
+    dropped += request.head.starts_with("DELETE") ? 1 : 0;
+    return full(request);
+  });
+  fleet.publish({{"N3", url_of(unclear)}});
+  EXPECT_EQ(send(fleet[0]).code(), "no-replica");
+  EXPECT_EQ(fleet[0].services.copies.kept, 1u);
+  EXPECT_EQ(copies(fleet[1]), Copies());
+  EXPECT_EQ(dropped, 1);
+}
+
+TEST(CopiesTest, WhatAnotherRequestWasToldOfKeepsItsCopies) {
+  FleetRig fleet(2);
+  fleet[0].options.replicas = 3;
+  std::string id;
+  ScriptedServer slow([&](const ScriptedServer::Request& request) {
+    if (id.empty() && request.head.starts_with("PUT")) id = accepted(send(fleet[0], "key"));
+    return full(request);
+  });
+  fleet.publish({{"N3", url_of(slow)}});
+  EXPECT_EQ(send(fleet[0], "key").code(), "no-replica");
+  EXPECT_THAT(own_ids(fleet[0]), ElementsAre(id));
+  EXPECT_EQ(copies(fleet[1]), (Copies{{identity_of("N1"), {id}}}));
+}
+
 /// A PUT of a copy as a node would send it, and with what is wrong.
 test::Ask copy_of(const jobs::JobRecord& record, const std::string& body) {
   return {.method = "PUT",
@@ -236,9 +310,10 @@ TEST(PeerRoutes, ACopyIsWhatItsRecordSays) {
 TEST(PeerRoutes, AnotherVersionIsRefused) {
   FleetRig fleet(1);
   for (const char* version : {"", "0", "2", "1.0", "one"}) {
-    for (const auto& [method, path] : {std::pair{"PUT", "/v1/peer/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV"},
-                                       std::pair{"DELETE", "/v1/peer/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV"},
-                                       std::pair{"POST", "/v1/peer/owned"}, std::pair{"POST", "/v1/peer/disown"}}) {
+    for (const auto& [method, path] :
+         {std::pair{"PUT", "/v1/peer/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV"},
+          std::pair{"DELETE", "/v1/peer/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV"}, std::pair{"POST", "/v1/peer/owned"},
+          std::pair{"POST", "/v1/peer/keep"}, std::pair{"POST", "/v1/peer/disown"}}) {
       const Told told = fleet[0].ask({.method = method,
                                       .path = path,
                                       .token = std::string(test::k_peer_token),
@@ -248,6 +323,24 @@ TEST(PeerRoutes, AnotherVersionIsRefused) {
       EXPECT_EQ(told.field("Histod-Peer-Version"), "1") << "so that the other one knows";
     }
   }
+}
+
+TEST(PeerVersion, IsUnderstoodWhenItSaysSo) {
+  EXPECT_EQ(peer_version(), "1");
+  for (const char* good : {"1", "2; since=1", "99; since=1", "1; since=1"}) EXPECT_TRUE(understands_peer(good)) << good;
+  for (const char* bad : {"", "0", "2", "2; since=2", "2; since=0", "2; since=", "0; since=1", "1; since=2",
+                          "2;since=1", "1.0", "one", "-1", " 1", "1 ", "99999999999; since=1"})
+    EXPECT_FALSE(understands_peer(bad)) << bad;
+  FleetRig fleet(1);
+  const auto ask = [&](const std::string& version) {
+    return fleet[0].ask({.method = "POST",
+                         .path = "/v1/peer/owned",
+                         .token = std::string(test::k_peer_token),
+                         .fields = {{std::string(k_peer_version_field), version}},
+                         .body = R"({"ids":[],"later":1})"});
+  };
+  EXPECT_EQ(ask("2; since=1").status, 200u);
+  EXPECT_EQ(ask("2").code(), "peer-version");
 }
 
 TEST(PeerRoutes, AreForNodesOnlyAndWhoeverElseComesIsCounted) {

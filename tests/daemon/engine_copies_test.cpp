@@ -172,7 +172,7 @@ TEST(EngineCopies, AnAdoptedJobAnswersToItsKey) {
   EXPECT_EQ(second.submit("image", {}, {}, "key").id, keyed.id);
 }
 
-TEST(EngineCopies, ImagesOfADatasetThatIsNotKnownHereStayCopies) {
+TEST(EngineCopies, ImagesOfADatasetThatIsNotKnownHereStayCopiesUntilItIsToldThatItIsRemoved) {
   Node owner, holder;
   const JobRecord image = owner.submit("image", {}, owner.create_dataset());
   const JobRecord plain = owner.submit("plain");
@@ -182,6 +182,10 @@ TEST(EngineCopies, ImagesOfADatasetThatIsNotKnownHereStayCopies) {
   EXPECT_THAT(holder.copies(), ElementsAre(Pair(k_a, ElementsAre(image.id))));
   EXPECT_THAT(holder.own_ids(), ElementsAre(plain.id));
   EXPECT_EQ(holder.on_disk(image.id).owner, k_a);
+  ASSERT_TRUE(holder.ask<void>(&Engine::release_images, std::set<std::string>{"another"}));
+  EXPECT_EQ(holder.copies().size(), 1u);
+  ASSERT_TRUE(holder.ask<void>(&Engine::release_images, std::set<std::string>{image.dataset}));
+  EXPECT_THAT(holder.copies(), IsEmpty());
 }
 
 TEST(EngineCopies, WhatIsOwnedIsTold) {
@@ -340,6 +344,25 @@ TEST(EngineWithoutAThread, DoesNothingByItselfAndEndsInOrder) {
   }
   Node again(std::move(left));
   EXPECT_THAT(again.own_ids(), ElementsAre(put_off, running));
+}
+
+TEST(EngineWithAThread, WhatAnotherNodeRestsOnIsNotLetGoOfForAWhile) {
+  const test::TemporaryFolder folder;
+  test::EngineRig rig(folder.path() / "spool");
+  const std::string kept = rig.submit("kept"), other = rig.submit("other");
+  const std::string absent = jobs_of_another(1).front().record.id;
+  rig.engine->copied(kept, k_b);
+  const auto uncopied = [&] {
+    return rig.ask<std::vector<JobRecord>>(&Engine::uncopied, std::set<std::string>{k_b}, 10).value().size();
+  };
+  EXPECT_EQ(uncopied(), 1u);
+  EXPECT_THAT(rig.ask<Ids>(&Engine::keep, Ids{kept, absent}).value(), ElementsAre(kept));
+  EXPECT_EQ(uncopied(), 2u) << "who lets go of it may have been who had the copy";
+  ASSERT_TRUE(rig.ask<void>(&Engine::disown, Ids{kept, other}));
+  EXPECT_THAT(rig.ask<Ids>(&Engine::own_ids).value(), ElementsAre(kept));
+  rig.now_ms += 60'000;
+  ASSERT_TRUE(rig.ask<void>(&Engine::disown, Ids{kept}));
+  EXPECT_THAT(rig.ask<Ids>(&Engine::own_ids).value(), IsEmpty());
 }
 
 TEST(EngineWithAThread, ManyAreAdoptedAndDisownedWhileOthersAreServed) {

@@ -169,7 +169,9 @@ class EngineRig {
             Engine::Interfaces{[this] { return now_ms.load(); },
                                [this](const daemon::jobs::JobRecord& record, const daemon::jobs::SharedTables& tables) {
                                  return attempts.offer(record, tables);
-                               }})) {
+                               },
+                               {},
+                               [this] { return now_ms.load(); }})) {
     if (auto started = engine->start(); !started) throw std::system_error(started.error());
   }
 

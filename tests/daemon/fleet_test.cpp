@@ -95,6 +95,33 @@ TEST(FleetNode, OneAloneLeadsItself) {
   EXPECT_THAT(node.lines, IsEmpty()) << "nobody asked a node that is alone about its fleet";
 }
 
+TEST(FleetNode, TheLeaderTellsOfZnodesThatAreNotTheFleets) {
+  MemoryRig rig;
+  Node a(rig, settings("a")), b(rig, settings("b"));
+  ASSERT_TRUE(rig.loop().drive([&] { return a.settled(2) && b.settled(2); }));
+  Node& leader = a.shown().leads ? a : b;
+  Node& other = a.shown().leads ? b : a;
+  rig.loop().pass(60s);
+  EXPECT_EQ(leader.said("security"), 0);
+  control::tests::Client vandal(rig, k_identity);
+  ASSERT_TRUE(vandal.create("/histod/nodes/ghost", "no record"));
+  ASSERT_TRUE(rig.loop().drive([&] { return leader.shown().intrusions == 1; }));
+  rig.loop().pass(60s);
+  EXPECT_EQ(leader.said("msg=\"security: a znode is not as nodes make it, and is passed over\" "
+                        "path=/histod/nodes/ghost why=\"its data are no record\""),
+            1);
+  EXPECT_THAT(leader.shown().intruders, ElementsAre("/histod/nodes/ghost: its data are no record"));
+  EXPECT_EQ(leader.shown().alert(), "1 of the fleet's znodes is not as nodes make them");
+  EXPECT_EQ(leader.shown().shortage(), "");
+  EXPECT_THAT(leader.names(), ElementsAre("a", "b"));
+  EXPECT_THAT(other.shown().intruders, IsEmpty());
+  EXPECT_EQ(other.said("security"), 0) << "once for the fleet";
+  ASSERT_TRUE(vandal.remove("/histod/nodes/ghost"));
+  ASSERT_TRUE(rig.loop().drive([&] { return leader.shown().intruders.empty(); }));
+  EXPECT_EQ(leader.shown().alert(), "");
+  EXPECT_EQ(leader.shown().intrusions, 1u);
+}
+
 TEST(FleetNode, SeveralAgreeAndEachChangeIsSaidOnce) {
   MemoryRig rig;
   std::map<std::string, std::unique_ptr<Node>> nodes;

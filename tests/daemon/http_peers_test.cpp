@@ -109,6 +109,11 @@ class HttpPeersTest : public testing::Test {
     executor_.post([&] { peers_.owned(node, ids, answer.reply()); });
     return answer.get();
   }
+  Outcome<Ids> keep(const std::string& node, const Ids& ids) {
+    Answer<Ids> answer;
+    executor_.post([&] { peers_.keep(node, ids, answer.reply()); });
+    return answer.get();
+  }
   Outcome<void> disown(const std::string& node, const Ids& ids) {
     Answer<void> answer;
     executor_.post([&] { peers_.disown(node, ids, answer.reply()); });
@@ -147,6 +152,10 @@ TEST_F(HttpPeersTest, JobsAreAskedForAndGivenUp) {
   EXPECT_TRUE(disown("N2", {id, k_id}));
   EXPECT_THAT(owned("N2", {id}).value(), ElementsAre());
   EXPECT_EQ(fleet_[1].get("/v1/jobs/" + id).status, 404u);
+  const std::string kept = submit(1);
+  EXPECT_THAT(keep("N2", {kept, id}).value(), ElementsAre(kept));
+  EXPECT_TRUE(disown("N2", {kept}));
+  EXPECT_THAT(owned("N2", {kept}).value(), ElementsAre(kept));
   const auto nobody = owned("N7", {});
   ASSERT_FALSE(nobody);
   EXPECT_EQ(nobody.error().status, 502u);

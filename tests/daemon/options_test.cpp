@@ -75,6 +75,16 @@ TEST(Options, ListenTakesManyAddresses) {
   }
 }
 
+TEST(Options, FileRootsAddUp) {
+  EXPECT_EQ(parsed({"--file-root", "a=/x", "--file-root=b=/y:rw,c=/z"}).options.file_roots, "a=/x,b=/y:rw,c=/z");
+  const TemporaryFolder folder;
+  const std::string file = folder.file("c.toml", "file-root = [\"a=/x\", \"b=/y:rw\"]\n");
+  EXPECT_EQ(parsed({"--config", file}).options.file_roots, "a=/x,b=/y:rw");
+  EXPECT_EQ(parsed({"--config", file}, {{"HISTOD_FILE_ROOT", "c=/z"}}).options.file_roots, "c=/z");
+  for (const char* bad : {"x", "a=x", "a=/x,a=/y", "a b=/x"})
+    EXPECT_THAT(errors({"--file-root", bad}), ElementsAre(HasSubstr("--file-root"))) << bad;
+}
+
 TEST(Options, LaterSourcesBeatEarlierOnes) {
   const TemporaryFolder folder;
   const std::string file = folder.file("c.toml", "max-pages = 1\nmax-pixels = 1\nmax-dimension = 1\nworkers = 3\n");
@@ -222,7 +232,7 @@ TEST(Options, PrintedConfigurationIsReadBackTheSame) {
   const TemporaryFolder folder;
   const ParsedOptions first =
       parsed({"--listen=[::1]:80,0.0.0.0:81", "--spool=größe \"b\"\\c\n", "--idle-timeout=1500ms", "--no-pin",
-              "--spool-budget=1025MiB", "--io=epoll", "--max-pages=12", "--node-name=n1"});
+              "--spool-budget=1025MiB", "--io=epoll", "--file-root=a=/x,b=/y:rw", "--max-pages=12", "--node-name=n1"});
   const std::string text = print_config(first);
   const ParsedOptions second = parsed({"--config", folder.file("c.toml", text)});
   for (const OptionRow& row : option_rows()) {

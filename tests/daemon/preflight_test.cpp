@@ -138,6 +138,16 @@ TEST(Preflight, TheFleetNeedsACredentialAndAnAddress) {
   expect(check_fleet(options), CheckState::ok, "zk1:2181");
 }
 
+TEST(Preflight, FileRootsAreDirectoriesThatCanBeOpened) {
+  const TemporaryFolder folder;
+  const std::string here = folder.path(), file = folder.file("file", "x");
+  expect(check_file_roots(""), CheckState::ok, "not taken by name");
+  expect(check_file_roots("a=" + here), CheckState::ok, "1 directory can");
+  expect(check_file_roots("a=" + here + ",b=" + here + ":rw"), CheckState::ok, "2 directories can");
+  expect(check_file_roots("a=" + here + ",b=" + file), CheckState::fail, "b cannot be used: " + file);
+  expect(check_file_roots("a"), CheckState::fail, "NAME=DIR");
+}
+
 TEST(Preflight, RunsAllChecksInOrder) {
   const TemporaryFolder folder;
   Options options;
@@ -152,7 +162,7 @@ TEST(Preflight, RunsAllChecksInOrder) {
     return out;
   };
   const auto checks = run_preflight(options, probes);
-  EXPECT_EQ(names(checks), "io_uring memlock huge-pages pinning spool tokens tls fleet open-files clock ");
+  EXPECT_EQ(names(checks), "io_uring memlock huge-pages pinning spool tokens tls fleet file-roots open-files clock ");
   EXPECT_EQ(rings, 1);
   EXPECT_EQ(worst(checks), CheckState::fail);
   options.io = Io::automatic;
@@ -160,9 +170,10 @@ TEST(Preflight, RunsAllChecksInOrder) {
   options.io = Io::epoll;
   options.pin = false;
   EXPECT_EQ(names(run_preflight(options, probes)),
-            "io_uring memlock huge-pages spool tokens tls fleet open-files clock ");
+            "io_uring memlock huge-pages spool tokens tls fleet file-roots open-files clock ");
   EXPECT_EQ(rings, 2);  // a ring that is not wanted is not tried
-  EXPECT_EQ(names(run_preflight(options, {})), "memlock huge-pages spool tokens tls fleet open-files clock ");
+  EXPECT_EQ(names(run_preflight(options, {})),
+            "memlock huge-pages spool tokens tls fleet file-roots open-files clock ");
 }
 
 TEST(Preflight, IsPrintedALineEach) {

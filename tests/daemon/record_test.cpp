@@ -58,6 +58,12 @@ JobRecord copied_job() {
   return record;
 }
 
+JobRecord written_job() {
+  JobRecord record = finished_job(k_id);
+  record.files = {"scans/größe \"1\".tif", "out/2026/", true, sha256_hex("what was written")};
+  return record;
+}
+
 TEST(Record, ComesBackAsItWas) {
   JobRecord masked = sample_job(k_id);
   masked.input.mask_bytes = 3;
@@ -70,8 +76,16 @@ TEST(Record, ComesBackAsItWas) {
   cancelled.state = JobState::cancelled;
   JobRecord held = finished_job(k_id);
   held.holder = "01KDVK7W00000000000000000B";
-  for (const JobRecord& record :
-       {sample_job(k_id), finished_job(k_id), failed_job(), masked, cancelled, copied_job(), held}) {
+  JobRecord asked = sample_job(k_id), placed = finished_job(k_id), estimated = placed;
+  asked.placement.asked = "fleet";
+  placed.placement = {"auto", "local", "the speeds are \"not\" measured yet", {}, 1.25};
+  estimated.placement = {"auto", "fleet", "faster", 12.5, 0.0};
+  JobRecord read = sample_job(k_id), unwritten = written_job();
+  read.files.source = "scans/a.tif";
+  unwritten.error = failed_job().error;
+  EXPECT_TRUE(unwritten.unwritten());
+  for (const JobRecord& record : {sample_job(k_id), finished_job(k_id), failed_job(), masked, cancelled, copied_job(),
+                                  held, asked, placed, estimated, read, written_job(), unwritten}) {
     const auto again = decode_record(encode_record(record));
     ASSERT_TRUE(again) << again.error().reason;
     EXPECT_EQ(*again, record);
@@ -95,6 +109,25 @@ TEST(Record, OnlyACopyHasAVersionThatEarlierReleasesLeaveAlone) {
   EXPECT_EQ(copy, wrapped(copy.substr(copy.find('\n') + 1), 2));
 }
 
+TEST(Record, WhatALaterReleaseAddsIsPassedOver) {
+  const JobRecord job = finished_job(k_id);
+  boost::json::object payload = payload_of(job);
+  EXPECT_EQ(payload.at("format").to_number<unsigned>(), k_record_version);
+  payload["format"] = k_record_version + 1;
+  payload["later"] = boost::json::object{{"a", 1}};
+  EXPECT_EQ(decode_record(wrapped(boost::json::serialize(payload))).value(), job);
+}
+
+TEST(Record, AReleaseThatWritesNoFilesLeavesAJobAloneWhoseResultIsOne) {
+  JobRecord read = sample_job(k_id);
+  read.files.source = "scans/a.tif";
+  EXPECT_TRUE(encode_record(read).starts_with("histod-job 1 ")) << "it is in the spool like any other";
+  JobRecord copy = written_job();
+  copy.owner = copied_job().owner;
+  EXPECT_TRUE(encode_record(written_job()).starts_with("histod-job 3 "));
+  EXPECT_TRUE(encode_record(copy).starts_with("histod-job 3 "));
+}
+
 TEST(Record, EveryFlippedBitIsNoticed) {
   const std::string text = encode_record(finished_job(k_id));
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -113,10 +146,10 @@ TEST(Record, EveryTruncationIsNoticed) {
 }
 
 TEST(Record, ANewerVersionIsToldFromABrokenOne) {
-  const auto newer = decode_record("histod-job 3 99 what comes then is not known\n");
+  const auto newer = decode_record("histod-job 4 99 what comes then is not known\n");
   ASSERT_FALSE(newer);
   EXPECT_TRUE(newer.error().newer);
-  EXPECT_EQ(newer.error().reason, "the record has version 3, but this release knows 2");
+  EXPECT_EQ(newer.error().reason, "the record has version 4, but this release knows 3");
   for (const char* text :
        {"histod-job 0 2 x\n{}", "histod-job -1 2 x\n{}", "histod-job two 2 x\n{}",
         "histod-job 99999999999999999999 2 x\n{}", "histod-job 1\n", "histod-job \n", "histod-job"}) {

@@ -224,12 +224,12 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST_F(SpoolTest, WhatALaterReleaseWroteIsLeftAlone) {
-  const std::string record = "histod-job 3 3 whatever\n{}!";
+  const std::string record = "histod-job 4 3 whatever\n{}!";
   disk.put("jobs/" + id_of(1) + "/record", record);
   const SpoolScan scan = scan_again();
   EXPECT_THAT(scan.jobs, IsEmpty());
   ASSERT_EQ(scan.left_alone.size(), 1u);
-  EXPECT_THAT(scan.left_alone[0].reason, HasSubstr("version 3"));
+  EXPECT_THAT(scan.left_alone[0].reason, HasSubstr("version 4"));
   EXPECT_EQ(disk.content("jobs/" + id_of(1) + "/record"), record);
 }
 

@@ -4,13 +4,14 @@
 import json
 import re
 import signal
+import subprocess
 import urllib.error
 import urllib.request
 
 import numpy as np
 
 import images
-from fleet_test import OPENER, FleetTest, wait_for
+from fleet_test import OPENER, FleetTest, wait_for, zookeeper_server
 from harness import main
 
 
@@ -43,6 +44,14 @@ class FleetDataTest(FleetTest):
         pids = [self.nodes[name]["pid"] for name in names]
         self.send(pids, signal.SIGSTOP)
         self.addCleanup(self.send, pids, signal.SIGCONT)
+
+    def zookeeper(self, *commands, credential=""):
+        """What ZooKeeper's command line says to these, one after the other."""
+        server = self.fleet["zookeeper"]["servers"].split(",")[0]
+        words = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", str(zookeeper_server.JAR), "org.apache.zookeeper.ZooKeeperMain", "-server", server]
+        lines = ([f"addauth digest {credential}"] if credential else []) + list(commands) + ["quit"]
+        done = subprocess.run(words, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
 
     def metric(self, name, metric):
         """The sum of its samples."""
@@ -125,6 +134,41 @@ class CopiesTest(FleetDataTest):
         self.assertEqual((status, headers["Retry-After"], json.loads(answer)["type"]), (503, "1", "urn:histod:problem:no-replica"))
         self.assertLessEqual(self.metric("node1", "histod_spool_bytes"), before, "it is not kept here either")
         self.assertEqual(self.metric("node1", "histod_copies_missing_total"), 1)
+
+    def test_a_removed_job_does_not_come_back_with_the_end_of_its_owner(self):
+        self.up("2s", "-n", "3", "--", "--takeover-after", "2s", "--min-nodes", "1")
+        body = images.encode(images.noisy(3000, 2000))
+        removed, kept = self.submit("node1", body)["id"], self.submit("node1", body)["id"]
+        self.assertEqual(self.kept(removed).get("node2"), body)
+        self.assertEqual(self.call("node3", f"/v1/jobs/{removed}", "DELETE")[0], 204)
+        self.assertEqual(self.kept(removed), {}, "not at its holder either")
+        self.send([self.nodes.pop("node1")["pid"]], signal.SIGKILL)
+        wait_for(lambda: (job := self.job("node3", kept)) not in (404, 503) and job["node"] == "node2", "the other one is taken over")
+        self.assertEqual([self.job(name, removed) for name in self.nodes], [404, 404])
+
+    def test_a_request_that_is_repeated_at_another_node_is_one_job(self):
+        self.up("2s", "-n", "3", "--", "--takeover-after", "2s", "--min-nodes", "1")
+        body = images.encode(images.noisy(3000, 2000))
+
+        def send(name, key, image=body):
+            status, headers, answer = self.call(name, "/v1/jobs", "POST", image, headers={"Idempotency-Key": key})
+            return status, headers["Idempotency-Replayed"], json.loads(answer)
+
+        first = send("node1", "key")[2]["id"]
+        for name in ("node2", "node3"):
+            self.assertEqual((*send(name, "key")[:2], send(name, "key")[2]["id"]), (202, "true", first))
+        self.assertEqual(send("node3", "key", images.encode(images.noisy(9, 9)))[0], 409)
+        # The client never hears of this one: its node dies when two disks have it.
+        lost = send("node1", "lost")[2]["id"]
+        self.send([self.nodes.pop("node1")["pid"]], signal.SIGKILL)
+        answers = []
+        wait_for(lambda: answers.append(send("node3", "lost")) or answers[-1][0] == 202, "the job is known again")
+        self.assertEqual({status for status, _, _ in answers[:-1]} - {503}, set(), "never a second job")
+        self.assertEqual((answers[-1][1], answers[-1][2]["id"]), ("true", lost))
+        self.assertEqual(send("node2", "lost")[2]["id"], lost)
+        done = self.is_done("node3", lost)
+        self.assertEqual((done["state"], done["node"]), ("done", "node2"))
+        self.assertEqual({job["id"] for job in json.loads(self.call("node2", "/v1/jobs")[2])["jobs"]}, {first, lost})
 
     def test_what_nodes_ask_each_other_is_for_nodes(self):
         self.up("10s", "-n", "2")

@@ -3,12 +3,15 @@
 """One table for the images of all nodes, whichever node is asked and whichever dies. Oracle: numpy over all pixels in one row."""
 import json
 import os
+import pathlib
 import signal
+import tempfile
 import time
 
 import numpy as np
 
 import dataset_test
+import images
 from fleet_data_test import FleetDataTest
 from fleet_test import wait_for
 from harness import main
@@ -116,6 +119,27 @@ class DyingNodesTest(FleetDatasetTest):
         self.idle("node3", dataset, len(sent))
         self.check_results("node1", sent, tables)
         self.assertEqual(self.is_done("node3", job)["state"], "done")
+
+    def test_results_go_to_the_shared_volume_whoever_makes_them(self):
+        folder = tempfile.TemporaryDirectory(prefix="histod-volume-")
+        self.addCleanup(folder.cleanup)
+        volume = pathlib.Path(folder.name)
+        self.up("4s", *TAKEOVER, "--file-root", f"v={volume}:rw")
+        dataset = self.tell("node1", "/v1/datasets?rule=exact", status=201)["id"]
+        names, pictures = sorted(self.nodes), {f"{i}": images.noisy(70, 50 + i, i, 1, 60 + 5 * i) for i in range(12)}
+        for i, (name, pixels) in enumerate(pictures.items()):
+            (volume / f"{name}.png").write_bytes(images.encode(pixels))
+            self.tell(names[i % 3], f"/v1/datasets/{dataset}/images?file=v/{name}.png&result=beside", status=202)
+            (volume / f"{name}.png").unlink()
+        self.kill("node2")
+        wait_for(lambda: self.metric("node1", "histod_jobs_adopted_total") + self.metric("node3", "histod_jobs_adopted_total") == 4, "taken over")
+        self.finalize("node3", dataset, len(pictures))
+        self.tell("node1", f"/v1/datasets/{dataset}/apply", status=202)
+        self.idle("node3", dataset, len(pictures))
+        self.assertEqual(sorted(path.name for path in volume.iterdir()), sorted(f"{name}_equalized.png" for name in pictures))
+        [table] = dataset_test.naive_tables(pictures.values()).values()
+        for name, pixels in pictures.items():
+            np.testing.assert_array_equal(images.decode((volume / f"{name}_equalized.png").read_bytes()), table[0][pixels])
 
     def test_a_node_that_comes_back_lets_go_of_what_others_took_over(self):
         self.up("4s", *TAKEOVER)

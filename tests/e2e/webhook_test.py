@@ -16,24 +16,31 @@ WAIT_S = 120
 
 
 class Receiver:
-    """Answers by `statuses` in turn, then with 204."""
+    """Answers by `statuses` in turn, then with 204, once `may_answer` is set."""
 
-    def __init__(self):
-        self.statuses, self.heard = [], queue.Queue()
+    def __init__(self, address="127.0.0.1"):
+        self.statuses, self.heard, self.callers = [], queue.Queue(), []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.statuses.pop(0) if receiver.statuses else 204
+                receiver.callers.append(self.client_address[0])
                 receiver.heard.put((status, self.path, dict(self.headers), body))
-                self.send_response(status)
-                self.end_headers()
+                receiver.may_answer.wait(WAIT_S)
+                try:
+                    self.send_response(status)
+                    self.end_headers()
+                except OSError:
+                    pass  # who asked is dead
 
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self.place = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

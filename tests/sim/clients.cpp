@@ -32,7 +32,8 @@ void World::begin_clients() {
     sent_[i].dataset = i < options_.plain ? k_plain : drawn(sets_.size());
     number_of_[daemon::jobs::sha256_hex(sent_[i].content)] = i;
     ++open_;
-    client_.after(milliseconds(drawn(options_.faults ? 35'000 : 2'000)), [this, i] { send(i); });
+    const milliseconds spread = options_.faults ? milliseconds(35'000) : milliseconds(options_.quiet_spread);
+    client_.after(milliseconds(drawn(static_cast<std::uint64_t>(spread.count()))), [this, i] { send(i); });
   }
   if (!options_.faults) return;
   for (std::uint64_t i = drawn(4); i > 0; --i) client_.after(milliseconds(drawn(40'000)), [this] { remove_some(); });
@@ -125,8 +126,7 @@ void World::remove_image(const std::string& id, std::vector<std::size_t> nodes, 
   const std::size_t node = nodes.back();
   nodes.pop_back();
   network_.ask<void>(
-      client_, Network::k_client, node,
-      [id](Process& target, Reply<void> back) { target.engine().remove(id, std::move(back)); },
+      client_, Network::k_client, node, [id](Process& target, Reply<void> back) { target.remove(id, std::move(back)); },
       [this, id, nodes = std::move(nodes), known, node](const Outcome<void>& done) mutable {
         if (!done) return remove_image(id, std::move(nodes), known && done.error().status == 404);
         --open_;
@@ -145,7 +145,12 @@ void World::remove_dataset(std::size_t which) {
                --open_;
                note(fmt::format("dataset {} is removed: {}", which, done ? "yes" : why(done.error())));
                sets_[which].removed = done || done.error().status == 404;
-               if (!sets_[which].removed) client_.after(seconds(1), [this, which] { remove_dataset(which); });
+               if (sets_[which].removed) return;
+               ++open_;  // it is asked again
+               client_.after(seconds(1), [this, which] {
+                 --open_;
+                 remove_dataset(which);
+               });
              });
 }
 
@@ -216,8 +221,13 @@ void World::finish_datasets() {
   for (std::size_t which = 0; which < sets_.size(); ++which) {
     if (sets_[which].removing || certain(which) == 0) continue;
     if (!ask_until(which, false) || !ask_until(which, true)) return;
-    if (!drive([this, which] { return all_made(which); }, seconds(120), "all images are made by the tables")) return;
+    std::string last;
+    if (!drive([&] { return (last = unmade(which)).empty(); }, seconds(120), "all images are made by the tables")) {
+      report_.failures.back() += ": " + last;
+      return;
+    }
   }
+  drive([this] { return all_removed(); }, seconds(60), "all removed datasets are gone");
   come_to_rest();
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fleet_sim [--first SEED] [--seeds N] [--nodes N] [--images N] [--trace]
 // Runs simulated fleets; exit 1 when one went wrong, with its seed and its last events.
+// fleet_sim --scale [--nodes N] [--images N]
+// Runs a large one without trouble, and prints what it asks of ZooKeeper and how long it takes to get over a death.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +16,7 @@ using namespace histod::sim;
 
 struct Arguments {
   std::uint64_t first = 1, seeds = 1'000, nodes = 0, images = 0;
-  bool trace = false;
+  bool trace = false, scale = false;
 };
 
 bool parse(int count, char** values, Arguments& out) {
@@ -27,6 +29,8 @@ bool parse(int count, char** values, Arguments& out) {
                                                        : nullptr;
     if (name == "--trace")
       out.trace = true;
+    else if (name == "--scale")
+      out.scale = true;
     else if (number != nullptr && i + 1 < count)
       *number = std::strtoull(values[++i], nullptr, 10);
     else
@@ -35,14 +39,33 @@ bool parse(int count, char** values, Arguments& out) {
   return true;
 }
 
+/// With the times that a daemon has if it is told nothing.
+int scale(const Arguments& arguments) {
+  World::Options options;
+  options.seed = arguments.first;
+  options.nodes = arguments.nodes > 0 ? arguments.nodes : 100;
+  options.images = arguments.images > 0 ? arguments.images : 100'000;
+  options.plain = 0;
+  options.faults = false;
+  options.quiet_spread = std::chrono::seconds(300);
+  options.trace = arguments.trace;
+  options.settings.session_timeout = milliseconds(10'000);
+  options.settings.takeover_after = milliseconds(60'000);
+  const World::Scale out = World(options).measure();
+  for (const std::string& failure : out.failures) std::printf("%s\n", failure.c_str());
+  std::printf("%s\n", out.text().c_str());
+  return out.failures.empty() ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int count, char** values) {
   Arguments arguments;
   if (!parse(count, values, arguments)) {
-    std::fputs("usage: fleet_sim [--first SEED] [--seeds N] [--nodes N] [--images N] [--trace]\n", stderr);
+    std::fputs("usage: fleet_sim [--scale] [--first SEED] [--seeds N] [--nodes N] [--images N] [--trace]\n", stderr);
     return 2;
   }
+  if (arguments.scale) return scale(arguments);
   World::Report sum;
   std::uint64_t wrong = 0;
   const auto began = std::chrono::steady_clock::now();

@@ -10,23 +10,23 @@ namespace {
 
 TEST(FleetSim, FleetsInTroubleLoseNothingAndAgree) {
   World::Report sum;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 1'000; ++seed) {
     const auto [report, story] = run(fleet_of(seed));
     ASSERT_TRUE(report.failures.empty()) << story;
     sum.add(report);
   }
   // That the trouble was one.
-  EXPECT_GT(sum.accepted, 1'500u);
-  EXPECT_GT(sum.refused, 100u);
-  EXPECT_GT(sum.unknown, 80u);
-  EXPECT_GT(sum.removed, 60u);
-  EXPECT_GT(sum.crashes, 150u);
-  EXPECT_GT(sum.deaths, 15u);
-  EXPECT_GT(sum.disk_failures, 100u);
-  EXPECT_GT(sum.leader_writes, 50u);
-  EXPECT_GT(sum.adopted, 80u);
-  EXPECT_GT(sum.disowned, 40u);
-  EXPECT_GT(sum.twice, 80u);
+  EXPECT_GT(sum.accepted, 15'000u);
+  EXPECT_GT(sum.refused, 1'000u);
+  EXPECT_GT(sum.unknown, 1'000u);
+  EXPECT_GT(sum.removed, 600u);
+  EXPECT_GT(sum.crashes, 1'500u);
+  EXPECT_GT(sum.deaths, 150u);
+  EXPECT_GT(sum.disk_failures, 1'000u);
+  EXPECT_GT(sum.leader_writes, 500u);
+  EXPECT_GT(sum.adopted, 1'000u);
+  EXPECT_GT(sum.disowned, 500u);
+  EXPECT_GT(sum.twice, 800u);
 }
 
 TEST(FleetSim, TheSameSeedIsTheSameRun) {

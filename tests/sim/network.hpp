@@ -132,7 +132,7 @@ void Network::deliver(const std::shared_ptr<Call<T>>& call, NodeExecutor& caller
   auto asking = std::make_shared<Asking>(*this, executor_of(*target));
   auto back = [this, call, &caller, from, to, asking = std::move(asking)](Outcome<T> outcome) {
     asking->answered();
-    if (!reaches(from, to)) return;
+    if (asking->target.dead() || !reaches(from, to)) return;
     if (happens(trouble.lost_permille)) {
       ++lost;
       return;

@@ -85,6 +85,12 @@ class Process::Link final : public daemon::PeerLink {
       p.engine().owned(ids, std::move(back));
     });
   }
+  void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override {
+    ask<std::vector<std::string>>(node, std::move(reply), [ids](Process& p, auto back) {
+      p.say(fmt::format("is asked to keep {}", fmt::join(ids, " ")));
+      p.engine().keep(ids, std::move(back));
+    });
+  }
   void copy(JobRecord record, Reply<void> reply) override {
     auto content = std::make_shared<std::string>(record.input.bytes, '\0');
     auto shared = std::make_shared<Reply<void>>(std::move(reply));
@@ -133,9 +139,12 @@ Process::Process(Machine& machine, NodeExecutor& executor)
   const auto now_ms = [&machine] { return wall_clock_ms(machine); };
   engine_ = std::make_unique<Engine>(
       engine_options(), spool_, log_,
-      Engine::Interfaces{now_ms,
-                         [this](const JobRecord& record, const SharedTables& tables) { return begin(record, tables); },
-                         random});
+      Engine::Interfaces{
+          now_ms, [this](const JobRecord& record, const SharedTables& tables) { return begin(record, tables); }, random,
+          [&machine] {
+            const auto up = machine.around.loop.now().time_since_epoch();
+            return std::chrono::duration_cast<milliseconds>(up).count();
+          }});
   if (auto opened = engine_->open(); !opened) throw std::system_error(opened.error(), "opening a spool");
   engine_->resume();
   const auto made = daemon::node_identity(
@@ -145,6 +154,7 @@ Process::Process(Machine& machine, NodeExecutor& executor)
 
   const Settings& settings = around_.settings;
   daemon::FleetSettings fleet;
+  fleet.inspect_every = {};  // there are no strangers
   fleet.servers = {"simulated"};
   fleet.self = {machine.name, machine.identity, "http://" + machine.name, "1.2.3", 4};
   const auto opener = machine.wire.opener(
@@ -292,10 +302,44 @@ void Process::send_next(const std::shared_ptr<Sending>& sending) {
       });
 }
 
+void Process::remove(const std::string& id, Reply<void> reply) {
+  const auto shared = std::make_shared<Reply<void>>(std::move(reply));
+  engine_->remove(id, [this, id, shared](const Outcome<void>& done) {
+    executor_.post([this, id, shared, done] {
+      if (!done) return (*shared)(done);
+      drop_copies(id, [shared] { (*shared)({}); });
+    });
+  });
+}
+
+/// Unless another request was told of it, and it has stayed.
+void Process::drop_withdrawn(const std::string& id, std::function<void()> done) {
+  engine_->owned({id}, [this, id, done](const Outcome<std::vector<std::string>>& owned) {
+    executor_.post([this, id, done, gone = owned && owned->empty()] {
+      if (!gone) return done();
+      drop_copies(id, done);
+    });
+  });
+}
+
+void Process::drop_copies(const std::string& id, std::function<void()> done) {
+  const auto members = holders();
+  const auto left = std::make_shared<std::size_t>(members.size());
+  if (members.empty()) return done();
+  for (const control::Member& member : members)
+    around_.network.ask<void>(
+        executor_, machine_.number, around_.index_of(member.name),
+        [id](Process& target, Reply<void> back) { target.engine().release({id}, std::move(back)); },
+        [left, done](const Outcome<void>&) {
+          if (--*left == 0) done();
+        },
+        seconds(2));
+}
+
 void Process::accept(std::string content, std::string dataset, std::string key, Reply<JobRecord> reply) {
   auto kept = std::make_shared<std::string>(std::move(content));
   auto shared = std::make_shared<Reply<JobRecord>>(std::move(reply));
-  daemon::jobs::NewJob job{{{"rule", "exact"}}, bytes_of(*kept), {}, "a.pgm", std::move(key), std::move(dataset)};
+  daemon::jobs::NewJob job{{{"rule", "exact"}}, bytes_of(*kept), {}, "a.pgm", std::move(key), std::move(dataset), true};
   const auto submitted = [this, kept, shared](const Submitted& done) {
     const JobRecord& record = done.record;
     const auto able = holders();
@@ -304,12 +348,17 @@ void Process::accept(std::string content, std::string dataset, std::string key, 
     const std::size_t wanted =
         ended || (done.replayed && has_copy) ? 0 : std::min(around_.settings.replicas - 1, able.size());
     send_copies(record, *kept, wanted, [this, shared, done, wanted](std::size_t sent) {
-      if (sent >= wanted) return (*shared)(done.record);
+      if (sent >= wanted) {
+        engine_->settle(done.record.id);
+        return (*shared)(done.record);
+      }
       const auto refuse = [shared](const Outcome<void>&) {
         (*shared)(std::unexpected(daemon::jobs::problem(503, "no-replica", "too few take a copy")));
       };
       if (done.replayed) return refuse({});
-      engine_->withdraw(done.record.id, refuse);
+      engine_->withdraw(done.record.id, [this, refuse, id = done.record.id](const Outcome<void>&) {
+        executor_.post([this, refuse, id] { drop_withdrawn(id, [refuse] { refuse({}); }); });
+      });
     });
   };
   engine_->submit(std::move(job), [this, shared, kept, submitted](Outcome<Submitted> done) {

@@ -75,6 +75,8 @@ class Process {
 
   /// As POST does: 202 when it is on enough disks.
   void accept(std::string content, std::string dataset, std::string key, Reply<daemon::jobs::JobRecord> reply);
+  /// As DELETE does: with the copies at the members.
+  void remove(const std::string& id, Reply<void> reply);
   /// To `wanted` of the members behind this one in the ring of names; how many keep it.
   void send_copies(daemon::jobs::JobRecord record, std::string content, std::size_t wanted,
                    std::function<void(std::size_t kept)> done);
@@ -95,6 +97,8 @@ class Process {
   void say(const std::string& what) const;  ///< to who follows the run
   std::vector<control::Member> holders() const;
   void send_next(const std::shared_ptr<Sending>& sending);
+  void drop_withdrawn(const std::string& id, std::function<void()> done);
+  void drop_copies(const std::string& id, std::function<void()> done);
 
   Machine& machine_;
   Surroundings& around_;

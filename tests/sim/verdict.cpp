@@ -24,10 +24,29 @@ std::vector<JobRecord> jobs_of(Machine& machine) {
 
 }  // namespace
 
-bool World::all_made(std::size_t which) {
-  return std::ranges::all_of(up(), [&](Machine* machine) {
+/// By the tables that were made last, which each node hears of in its own time. If not: what is missing.
+std::string World::unmade(std::size_t which) {
+  std::map<std::uint64_t, std::string> applied;  // by revision, a node
+  for (Machine* const machine : up()) {
     const auto status = machine->process->look<Status>(&Engine::get_dataset, sets_[which].id);
-    return status && status->images.made == status->images.counted && status->images.waiting == 0;
+    if (!status) return fmt::format("{} does not know dataset {}", machine->name, which);
+    const auto& images = status->images;
+    if (images.made != images.counted || images.waiting > 0)
+      return fmt::format("{} has made {} of {} images, and {} wait", machine->name, images.made, images.counted,
+                         images.waiting);
+    applied.emplace(status->record.applied_revision, machine->name);
+  }
+  if (applied.size() < 2) return {};
+  return fmt::format("{} applies revision {}, {} applies {}", applied.begin()->second, applied.begin()->first,
+                     applied.rbegin()->second, applied.rbegin()->first);
+}
+
+/// Datasets that were removed are so everywhere, which each node hears of in its own time.
+bool World::all_removed() {
+  return std::ranges::none_of(sets_, [this](const Set& set) {
+    return set.removed && std::ranges::any_of(up(), [&](Machine* machine) {
+             return machine->process->look<Status>(&Engine::get_dataset, set.id).has_value();
+           });
   });
 }
 

@@ -187,6 +187,9 @@ class WiredStore final : public Store {
       inner.children(path, std::move(back), connection_->passed(std::move(watch)));
     });
   }
+  void guarded(std::string path, Reply<bool> reply) override {
+    connection_->ask(std::move(reply), [&](Store& inner, auto back) { inner.guarded(path, std::move(back)); });
+  }
   void multi(std::vector<control::Op> ops, control::MultiReply reply) override {
     connection_->ask(std::move(reply), [&](Store& inner, auto back) { inner.multi(ops, std::move(back)); });
   }
@@ -212,6 +215,10 @@ class AuditedStore final : public Store {
   void children(std::string path, Reply<std::vector<std::string>> reply, Watch watch) override {
     ++asked_.children;
     inner_->children(std::move(path), std::move(reply), std::move(watch));
+  }
+  void guarded(std::string path, Reply<bool> reply) override {
+    ++asked_.gets;
+    inner_->guarded(std::move(path), std::move(reply));
   }
   void multi(std::vector<control::Op> ops, control::MultiReply reply) override {
     ++asked_.multis;

@@ -181,7 +181,14 @@ std::string World::missing() {
 /// The same, and nobody works on anything.
 std::string World::unrest() {
   if (std::string what = missing(); !what.empty()) return what;
+  std::set<std::string> owned;
   for (Machine* const machine : up()) {
+    const auto ids = machine->process->look<std::vector<std::string>>(&Engine::own_ids);
+    for (const std::string& id : *ids)
+      if (!owned.insert(id).second) return fmt::format("{} is at two nodes", id);
+    // What a client has given up may still be done.
+    if (const std::size_t pending = machine->process->coordinator()->pending(); pending > 0)
+      return fmt::format("{} is at {} operations", machine->name, pending);
     const auto counts = machine->process->engine().counts();
     if (counts.queued + counts.running > 0)
       return fmt::format("{} has {} jobs queued and {} running", machine->name, counts.queued, counts.running);

@@ -23,6 +23,7 @@ class World {
     std::uint64_t seed = 1;
     std::size_t nodes = 3, images = 15, plain = 4;
     bool faults = true;
+    std::chrono::seconds quiet_spread{2};  ///< over which images are sent when there are no faults
     bool trace = false;
     Settings settings;
   };
@@ -37,12 +38,27 @@ class World {
     void add(const Report& other);
   };
 
+  /// A large fleet's needs. Operations: what ZooKeeper was asked, reads and writes.
+  struct Scale {
+    std::vector<std::string> failures;
+    std::size_t nodes = 0, images = 0;
+    std::uint64_t operations_to_form = 0, adopted = 0;
+    double idle_per_node_and_second = 0;
+    double work_s = 0;                             ///< virtual: uploads, tables, results
+    double operations_for_images = 0;              ///< above idle
+    double leader_share = 0;                       ///< of the operations while there was work
+    double recovery_s = 0, leader_recovery_s = 0;  ///< virtual: from a death until every job has an owner and a copy
+    std::string text() const;                      ///< one JSON line
+  };
+
   explicit World(const Options& options);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
   Report run();
+  /// Instead: all goes well, but that a node dies for good, and then the leader.
+  Scale measure();
   /// The last events, or all of them if the run was traced.
   const std::deque<std::string>& events() const { return events_; }
 
@@ -76,6 +92,11 @@ class World {
   std::string unrest();
   void come_to_rest();
 
+  // scale.cpp
+  std::uint64_t asked() const;
+  Machine* leader();
+  double bury(Machine& machine);
+
   // clients.cpp
   void begin_clients();
   void create_dataset(std::size_t which);
@@ -95,7 +116,8 @@ class World {
   // verdict.cpp
   void finish_datasets();
   bool ask_until(std::size_t which, bool applies);
-  bool all_made(std::size_t which);
+  std::string unmade(std::size_t which);
+  bool all_removed();
   void judge();
   void judge_owners();
   void judge_dataset(std::size_t which);

@@ -172,6 +172,52 @@ class AsyncTest(HistoctlTest):
         self.assertTrue(all(record["ok"] and "output" not in record for record in records))
 
 
+class SubmitTest(HistoctlTest):
+    def setUp(self):
+        super().setUp()
+        self.server.files = {f"scans/{name}.pgm": pgm(seed=i) for i, name in enumerate(("a", "b &+", "ü"))}
+
+    def test_waits_until_results_are_written(self):
+        names = list(self.server.files)
+        lines = self.run_ctl("submit", *names, "--result", "out/2026/", "--rule", "exact", "-j", "1").stdout.decode().split()
+        self.assertEqual(lines, list(self.server.jobs))
+        self.assertEqual({job["record"]["state"] for job in self.server.jobs.values()}, {"done"})
+        posts = [exchange for exchange in self.server.log if exchange.method == "POST"]
+        self.assertEqual([exchange.query for exchange in posts],
+                         [{"rule": "exact", "file": name, "result": "out/2026/"} for name in names])
+        self.assertEqual(len({exchange.fields["Idempotency-Key"] for exchange in posts}), 3)
+        self.assertFalse(any(exchange.path.endswith("/result") for exchange in self.server.log), "nothing is fetched")
+
+    def test_json(self):
+        [record] = self.json_lines("submit", "scans/a.pgm", "--result", "beside", "--overwrite")
+        self.assertEqual(record, {"file": "scans/a.pgm", "ok": True, "job_id": list(self.server.jobs)[0], "result_file": "beside"})
+        self.assertEqual(self.server.log[0].query["overwrite"], "true")
+
+    def test_no_wait(self):
+        self.run_ctl("submit", "scans/a.pgm", "--no-wait")
+        self.assertEqual([exchange.method for exchange in self.server.log], ["POST"])
+
+    def test_a_lost_202_does_not_double_the_work(self):
+        self.server.plans.append("drop")
+        self.run_ctl("submit", "scans/a.pgm", "--no-wait")
+        self.run_ctl("submit", "scans/a.pgm", "--no-wait")
+        self.assertEqual(len(self.server.jobs), 2)
+
+    def test_a_result_that_could_not_be_written_is_a_failure(self):
+        self.server.full_volume = True
+        done = self.run_ctl("submit", "scans/a.pgm", "--result", "out/a.pgm", expect=1)
+        self.assert_one_line(done, "scans/a.pgm", "no room")
+
+    def test_failures(self):
+        self.assert_one_line(self.run_ctl("submit", "scans/nothing.pgm", expect=1), "scans/nothing.pgm", "no such file")
+        self.server.fail_jobs = True
+        self.assert_one_line(self.run_ctl("submit", "scans/a.pgm", expect=1), "the file ends early")
+        self.assert_one_line(self.run_ctl("submit", expect=2), "ROOT/PATH")
+        self.assert_one_line(self.run_ctl("submit", "scans/a.pgm", "--overwrite", expect=2), "only with --result")
+        [record] = self.json_lines("submit", "scans/nothing.pgm", expect=1)
+        self.assertEqual((record["ok"], record["error"]["status"]), (False, 404))
+
+
 class JobsTest(HistoctlTest):
     def setUp(self):
         super().setUp()

@@ -137,6 +137,29 @@ class AddTest(DatasetTest):
         ids = [record["id"] for record in self.jobs()]
         self.assertEqual(pages, [{"limit": "1000"}, {"limit": "1000", "after": ids[2]}, {"limit": "1000", "after": ids[5]}])
 
+    def test_by_reference(self):
+        self.server.files = {f"scans/{i} &+.pgm": pgm(seed=i) for i in range(5)}
+        names = list(self.server.files)
+        self.dataset("add", self.id, "--by-reference", *names[:3], "--result", "beside", "-j", "1")
+        self.assertEqual([exchange.query for exchange in self.posts()], [{"file": name, "result": "beside"} for name in names[:3]])
+        self.assertEqual({exchange.body for exchange in self.posts()}, {b""})
+        self.assertEqual([job["input"]["file"] for job in self.jobs()], names[:3])
+        records = self.json_lines("dataset", "add", self.id, "--by-reference", *names, names[4], "--result", "out/", "--overwrite", "-j", "1")
+        self.assertEqual([record["skipped"] for record in records].count(True), 4)
+        self.assertEqual(self.posts()[-1].query["overwrite"], "true")
+        self.assertEqual([job["input"]["file"] for job in self.jobs()], names)
+        self.dataset("finalize", self.id, "--wait")
+        self.dataset("apply", self.id, "--wait")
+        self.assertEqual({job["state"] for job in self.jobs()}, {"done"})
+
+    def test_by_reference_what_is_wrong(self):
+        self.image("a.pgm")
+        done = self.dataset("add", self.id, "--by-reference", "scans/nothing.pgm", expect=1)
+        self.assert_one_line(done, "scans/nothing.pgm", "no such file")
+        self.assert_one_line(self.dataset("add", self.id, "a.pgm", "--result", "beside", expect=2), "only with --by-reference")
+        self.assert_one_line(self.dataset("add", self.id, "-r", "scans/a", "--by-reference", expect=2), "--recursive")
+        self.assert_one_line(self.dataset("finalize", self.id, "--by-reference", expect=2), "not an option of dataset finalize")
+
     def test_nothing_is_sent_while_a_node_is_away(self):
         self.image("a.pgm")
         self.server.unreachable = ["n2"]

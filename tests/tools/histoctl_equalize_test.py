@@ -40,6 +40,14 @@ class EqualizeTest(HistoctlTest):
         self.run_ctl("equalize", "a.pgm", "-o", "b.png", "--format", "png", "--png", "small")
         self.assertEqual(self.server.log[0].query, {"format": "png", "png": "small"})
 
+    def test_where_it_is_worked_on_is_passed_on(self):
+        self.image("a.pgm")
+        for where in ("auto", "local", "fleet"):
+            self.run_ctl("equalize", "a.pgm", "-f", "-o", "b.pgm", "--placement", where)
+            self.assertEqual(self.server.log[-1].query, {"placement": where})
+        self.run_ctl("equalize", "a.pgm", "--placement", "moon", expect=2)
+        self.assertEqual(len(self.server.log), 3)
+
     def test_many_files_in_parallel(self):
         inputs = [self.image(f"in{i}.pgm", pgm(seed=i)) for i in range(40)]
         self.run_ctl("equalize", *inputs, "-o", "out", "-j", "8")
@@ -97,7 +105,7 @@ class EqualizeTest(HistoctlTest):
         self.image("empty.pgm", b"")
         self.server.plans.append({"status": 415, "code": "unknown-format", "detail": "the body is empty"})
         self.assert_one_line(self.run_ctl("equalize", "empty.pgm", "-o", "out", expect=1), "empty.pgm: the body is empty")
-        self.assertEqual(self.server.violations, ["/v1/equalize: no body"])
+        self.assertEqual(self.server.violations, ["/v1/equalize: no body, or one beside a file"])
         self.server.violations.clear()
 
 

@@ -124,7 +124,7 @@ class CompletionTest(HistoctlTest):
         self.assertNotIn("--rule", self.complete("histoctl", "status", "--"))
         self.assertEqual(self.complete("histoctl", "dataset", "fin"), ["finalize"])
         self.assertEqual(self.complete("histoctl", "dataset", "add", "ID", "ph"), ["photo.pgm"])
-        self.assertEqual(self.complete("histoctl", "dataset", "get", "--res"), ["--resume"])
+        self.assertEqual(self.complete("histoctl", "dataset", "get", "--resum"), ["--resume"])
         self.assertEqual(self.complete("histoctl", "dataset", "add", "ID", "-r", "ph"), ["photo.pgm"])
         self.assertEqual(self.complete("histoctl", "equalize", "-r", "pi"), ["pillow"])
         self.assertEqual(self.complete("histoctl", "equalize", "--token-file", "ph"), ["photo.pgm"])
@@ -138,14 +138,14 @@ class SettingsTest(HistoctlTest):
     def test_strongest_role_of_a_token_file(self):
         cases = {"submit-token-2\n": "submit-token-2", "  admin-token-3  \r\n": "admin-token-3",
                  "# c\n\nread read-token-1\nadmin admin-token-3 root # x\nsubmit submit-token-2\n": "admin-token-3",
-                 "read read-token-1": "read-token-1"}
+                 "read read-token-1": "read-token-1", "peer peer-token-9 n2\nread read-token-1\n": "read-token-1"}
         for text, token in cases.items():
             with self.subTest(text=text):
                 self.token_file.write_text(text)
                 self.assertEqual(self.token_sent(), "Bearer " + token)
 
     def test_bad_token_files(self):
-        for text, part in {"": "no token", "# only\n": "no token", "chief some-token\n": "ROLE TOKEN",
+        for text, part in {"": "no token", "# only\n": "no token", "peer some-token\n": "no token", "chief some-token\n": "ROLE TOKEN",
                            "tok\x01en\n": "control"}.items():
             with self.subTest(text=text):
                 self.token_file.write_text(text)

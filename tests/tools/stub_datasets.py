@@ -68,7 +68,7 @@ class DatasetHandler(stub_server.Handler):
             return
         with self.server.lock:
             key = self.headers.get("Idempotency-Key")
-            job_id = self.server.keys.get(key) or self.server.add_job({}, self.image_of(body))
+            job_id = self.server.keys.get(key) or self.server.add_job({}, self.image_of(body), query)
             self.server.keys[key] = job_id
             self.server.jobs[job_id]["record"]["dataset"] = dataset["id"]
         self.answer(202, json.dumps(self.server.jobs[job_id]["record"]).encode(), fields={"Location": f"/v1/jobs/{job_id}"})

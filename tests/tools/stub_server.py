@@ -207,8 +207,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         self.server.log.append(Exchange(self.command, url.path, query, dict(self.headers.items()), body))
-        if self.command in ("POST", "PUT") and not body and not self.bodiless(url.path):
-            self.violation(f"{self.path}: no body")
+        named = "file" in query
+        if self.command in ("POST", "PUT") and named != (not body) and not self.bodiless(url.path):
+            self.violation(f"{self.path}: no body, or one beside a file")
         plan = self.server.next_plan(url.path)
         if plan == "drop":
             self.close_connection = True
@@ -225,6 +226,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             code, detail = plan.get("code", "overloaded"), plan.get("detail", "no memory for this request at the moment")
             self.problem(plan["status"], code, detail, plan.get("fields"), **plan.get("more", {}))
             return
+        if named and query["file"] not in self.server.files:
+            self.problem(404, "not-found", f"{query['file']}: there is no such file")
+            return
         self.route(url.path, query, body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_any
@@ -235,6 +239,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def image_of(self, body):
         """(image, mask, filename) of the body, or an image alone."""
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+        if not body and "file" in query:
+            return self.server.files[query["file"]], None, query["file"].rsplit("/", 1)[1]
         content_type = self.headers.get("Content-Type", "")
         if not content_type.startswith("multipart/form-data"):
             return body, None, None
@@ -381,6 +388,7 @@ class StubServer(http.server.ThreadingHTTPServer):
         self.violations, self.log = [], []
         self.jobs, self.keys = {}, {}
         self.fail_jobs = False
+        self.files, self.full_volume = {}, False  # of shared volumes; nothing can be written there
         self.lock = threading.Lock()
         self.held, self.release = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -407,12 +415,18 @@ class StubServer(http.server.ThreadingHTTPServer):
         with self.lock:
             return self.plans.popleft() if self.plans else None
 
-    def add_job(self, query, image):
+    def add_job(self, query, image, named=None):
         job_id = "".join(secrets.choice(CROCKFORD) for _ in range(26))
-        record = {"id": job_id, "state": "queued", "created_at": "2026-01-02T03:04:05.678Z", "options": query,
+        options = {name: value for name, value in query.items() if name not in ("file", "result", "overwrite")}
+        record = {"id": job_id, "state": "queued", "created_at": "2026-01-02T03:04:05.678Z", "options": options,
                   "input": {"bytes": len(image[0]), "sha256": hashlib.sha256(image[0]).hexdigest(),
                             "filename": image[2] or ""},
                   "attempts": 0, "program_version": "9.9.9"}
+        named = named or query
+        if "file" in named:
+            record["input"]["file"] = named["file"]
+        if "result" in named:
+            record["result_file"] = named["result"]
         self.jobs[job_id] = {"record": record, "image": image[0], "bytes": b""}
         return job_id
 
@@ -430,3 +444,6 @@ class StubServer(http.server.ThreadingHTTPServer):
             record.update(state="done", result={"bytes": len(job["bytes"]), "media_type": "image/x-portable-graymap",
                                                 "lut_digest": digest_of(lut),
                                                 "href": f"/v1/jobs/{record['id']}/result"})
+            if self.full_volume and "result_file" in record:
+                record["error"] = {"type": "urn:histod:problem:file-failed", "title": "volume failed", "status": 503,
+                                   "detail": f"{record['result_file']}: no room"}

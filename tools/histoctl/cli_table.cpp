@@ -102,6 +102,10 @@ constexpr OptionSpec k_output = {"output",  'o', Value::file,
                                  "OUT|DIR", "",  "file or folder to write to; - for standard output"};
 constexpr OptionSpec k_overwrite = {"overwrite", 'f', Value::none, "", "", "replace files that exist"};
 
+constexpr OptionSpec k_result = {"result",    0,
+                                 Value::text, "ROOT/PATH|beside",
+                                 "",          "write results there, too, or beside the images (a root with :rw)"};
+
 constexpr OptionSpec k_format = {"format",
                                  0,
                                  Value::choice,
@@ -119,6 +123,11 @@ constexpr OptionSpec k_quality = {"quality",
 constexpr OptionSpec k_png = {
     "png", 0, Value::choice, "HOW", "fast|small", "write PNG files at once (default), or as small as can be"};
 
+constexpr OptionSpec k_placement = {
+    "placement",        0,
+    Value::choice,      "WHERE",
+    "auto|local|fleet", "where pixels are worked on: the asked node, all nodes, or the faster (default auto)"};
+
 constexpr OptionSpec k_equalize[] = {
     k_output,
     k_overwrite,
@@ -135,8 +144,17 @@ constexpr OptionSpec k_equalize[] = {
     k_format,
     k_quality,
     k_png,
+    k_placement,
     {"async", 0, Value::none, "", "", "go by stored jobs, which survive a restart of the server"},
     {"no-wait", 0, Value::none, "", "", "store the jobs, print their ids, and do not wait (implies --async)"},
+};
+
+constexpr OptionSpec k_submit[] = {
+    k_result,  k_overwrite, k_jobs,
+    k_method,  k_rule,      k_color,
+    k_clip,    k_tiles,     k_nodata,
+    k_range,   k_pages,     k_format,
+    k_quality, k_png,       {"no-wait", 0, Value::none, "", "", "print the jobs' ids, and do not wait"},
 };
 
 constexpr OptionSpec k_histogram[] = {
@@ -182,6 +200,8 @@ constexpr OptionSpec k_dataset[] = {
      "a whole number from 1 to 1000"},
     {"watch", 'w', Value::none, "", "", "show: wait, with a progress bar, until nothing is under way"},
     {"recursive", 'r', Value::none, "", "", "add: take the folders inside of folders too"},
+    {"by-reference", 0, Value::none, "", "", "add: names are ROOT/PATH; the daemon reads the files (its --file-root)"},
+    {"result", 0, k_result.value, k_result.metavar, "", "add: have results written there, too, or beside the images"},
     {"wait", 0, Value::none, "", "", "finalize: wait for all counts; apply: wait for all results"},
     k_jobs,
     {"output", 'o', Value::file, "FOLDER|FILE", "", "get: folder for the results; lut: file for the table"},
@@ -208,6 +228,15 @@ constexpr CommandSpec k_commands[] = {
      "  histoctl equalize photo.jpg -o better.jpg\n"
      "  histoctl equalize --rule exact --color lab -o out/ scans/*.tif\n"
      "  histoctl equalize -m clahe --clip 3 --tiles 16x8 - <in.png >out.png\n",
+     ""},
+    {"submit", "ROOT/PATH...", "equalize images that the daemon reads itself",
+     "Has the daemon make jobs of images on its shared volumes (its --file-root ROOT=DIR), and waits until they\n"
+     "are done. Prints the jobs' ids. --result has the daemon write each result to a volume, too: to a file, into\n"
+     "a directory as NAME_equalized.EXT, or beside the image. A file that is there and is none of the job's is\n"
+     "kept unless --overwrite is given. `jobs get` fetches a result.",
+     k_submit,
+     "  histoctl submit scans/2026/a.tif --result beside\n"
+     "  histoctl submit scans/a.tif scans/b.tif --rule exact --result out/2026/ --json | jq -r .result_file\n",
      ""},
     {"histogram", "IN...", "show the histograms of images, before and after",
      "Counts each image as `equalize` would, changes nothing, and shows a table; on a terminal with a\n"
@@ -236,7 +265,8 @@ constexpr CommandSpec k_commands[] = {
      "\n"
      "  create                    make an empty dataset, print its ID\n"
      "  add ID FILE|FOLDER...     send images that are not there yet (by their SHA-256); of a folder, files\n"
-     "                            named like images; may be interrupted and begun again\n"
+     "                            named like images; may be interrupted and begun again; with --by-reference\n"
+     "                            ROOT/PATH... on the daemon's shared volumes, those whose names are not there\n"
      "  finalize ID [--wait]      make the table, print its digest\n"
      "  apply ID [--wait]         let the daemon apply it to all images\n"
      "  get ID -o FOLDER          download the results that are there, under the names of their originals\n"

@@ -15,6 +15,7 @@ Result<Exit> run_histogram(const Arguments& arguments, const Settings& settings)
 Result<Exit> run_status(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_cluster(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
+Result<Exit> run_submit(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_dataset(const Arguments& arguments, const Settings& settings);
 /// Asks no daemon.
 Result<Exit> run_seams(const Arguments& arguments);
@@ -24,6 +25,9 @@ Result<void> check_image_options(const Arguments& arguments);
 
 /// The query that the image options make, "?rule=exact&..." or empty.
 std::string image_query(const Arguments& arguments);
+
+/// The same with the name of a file on a shared volume of the daemon, and where its result goes.
+std::string reference_query(const Arguments& arguments, const std::string& name);
 
 /// What to send for the operand: a file, or standard input for "-". Exit::usage when a file is named by mistake (a
 /// folder).

@@ -193,14 +193,29 @@ struct OptionOf {
   std::string_view words;  ///< " a b "
 };
 
-constexpr std::array<OptionOf, 21> k_options{
-    {{"name", " create "},    {"match", " create "},      {"webhook", " create "},
-     {"rule", " create "},    {"color", " create "},      {"range", " create "},
-     {"nodata", " create "},  {"format", " create "},     {"quality", " create "},
-     {"png", " create "},     {"limit", " list "},        {"watch", " show "},
-     {"recursive", " add "},  {"parallel", " add get "},  {"wait", " finalize apply "},
-     {"output", " get lut "}, {"overwrite", " get lut "}, {"resume", " get "},
-     {"set", " lut "},        {"text", " lut "},          {"kind", " lut "}}};
+constexpr std::array<OptionOf, 23> k_options{{{"name", " create "},
+                                              {"match", " create "},
+                                              {"webhook", " create "},
+                                              {"rule", " create "},
+                                              {"color", " create "},
+                                              {"range", " create "},
+                                              {"nodata", " create "},
+                                              {"format", " create "},
+                                              {"quality", " create "},
+                                              {"png", " create "},
+                                              {"limit", " list "},
+                                              {"watch", " show "},
+                                              {"recursive", " add "},
+                                              {"parallel", " add get "},
+                                              {"wait", " finalize apply "},
+                                              {"output", " get lut "},
+                                              {"overwrite", " add get lut "},
+                                              {"resume", " get "},
+                                              {"set", " lut "},
+                                              {"text", " lut "},
+                                              {"kind", " lut "},
+                                              {"by-reference", " add "},
+                                              {"result", " add "}}};
 
 Result<void> check_words(const Arguments& arguments) {
   const std::string what = arguments.operands.empty() ? "" : arguments.operands[0];

@@ -60,8 +60,9 @@ class Adder {
         console_({.json = arguments.has("json"), .quiet = arguments.has("quiet")}, files_.size()) {}
 
   Result<Exit> run() {
+    const char* const known_by = by_reference() ? "file" : "sha256";
     const auto listed = for_each_image(
-        client_, id_, "", [this](const json::value& job) { there_.insert(text_field(job, "input", "sha256")); });
+        client_, id_, "", [&](const json::value& job) { there_.insert(text_field(job, "input", known_by)); });
     if (!listed) return std::unexpected(listed.error());
     if (console_.has_bar()) {
       client_.on_tick([this] { console_.draw(client_.bytes_moved()); });
@@ -84,9 +85,12 @@ class Adder {
     client_.after({}, [this] { send_next(); });
   }
 
+  bool by_reference() const { return arguments_.has("by-reference"); }
+
   void send_next() {
     if (next_ == files_.size() || verdict_.hopeless()) return;
     const std::string& file = files_[next_++];
+    if (by_reference()) return name_file(file);
     auto upload = make_upload(arguments_, file);
     const auto digest = upload ? digest_of_file(file) : std::unexpected(upload.error());
     if (!digest) return settle(file, std::unexpected(digest.error()));
@@ -96,6 +100,21 @@ class Adder {
                     .target = dataset_target(id_) + "/images",
                     .fields = {"Idempotency-Key: " + new_idempotency_key()},
                     .upload = std::move(*upload)};
+    start(std::move(request), file);
+  }
+
+  /// The daemon reads it itself.
+  void name_file(const std::string& file) {
+    const std::string_view name = std::string_view(file).substr(file.starts_with("file:") ? 5 : 0);
+    if (!there_.emplace(name).second) return settle(file, std::nullopt);
+    Request request{.method = "POST",
+                    .target = dataset_target(id_) + "/images" + reference_query(arguments_, file),
+                    .fields = {"Content-Length: 0", "Idempotency-Key: " + new_idempotency_key()},
+                    .upload = {}};
+    start(std::move(request), file);
+  }
+
+  void start(Request request, const std::string& file) {
     client_.start(std::move(request), [this, &file](Result<Reply> reply) {
       settle(file, reply ? job_id_of(reply->body) : std::unexpected(std::move(reply.error())));
     });
@@ -125,7 +144,7 @@ class Adder {
   std::string id_;
   Console console_;
   Verdict verdict_;
-  std::unordered_set<std::string> there_;  ///< SHA-256 of what is there, or on its way
+  std::unordered_set<std::string> there_;  ///< SHA-256, or name, of what is there or on its way
   std::size_t next_ = 0;
   std::size_t skipped_ = 0;
 };
@@ -133,7 +152,14 @@ class Adder {
 }  // namespace
 
 Result<Exit> add_images(const Arguments& arguments, const Settings& settings, const std::string& id) {
-  auto files = files_of(std::span(arguments.operands).subspan(2), arguments.has("recursive"));
+  const std::span names = std::span(arguments.operands).subspan(2);
+  if (arguments.has("by-reference") && arguments.has("recursive"))
+    return fail(Exit::usage, "--recursive: not with --by-reference, which takes files");
+  if (arguments.has("by-reference"))
+    return Adder(arguments, settings, id, std::vector(names.begin(), names.end())).run();
+  for (const char* const option : {"result", "overwrite"})
+    if (arguments.has(option)) return fail(Exit::usage, fmt::format("--{}: only with --by-reference", option));
+  auto files = files_of(names, arguments.has("recursive"));
   if (!files) return std::unexpected(files.error());
   if (std::ranges::find(*files, "-") != files->end()) return fail(Exit::usage, "dataset add: takes files, not -");
   return Adder(arguments, settings, id, std::move(*files)).run();

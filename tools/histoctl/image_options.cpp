@@ -10,13 +10,22 @@
 namespace histod::ctl {
 
 std::string image_query(const Arguments& arguments) {
-  constexpr std::array<std::string_view, 12> k_names = {"method", "rule",  "color",  "clip",    "tiles", "nodata",
-                                                        "range",  "pages", "format", "quality", "png",   "bins"};
+  constexpr std::array<std::string_view, 13> k_names = {"method", "rule",      "color", "clip",   "tiles",
+                                                        "nodata", "range",     "pages", "format", "quality",
+                                                        "png",    "placement", "bins"};
   std::string query;
   for (const std::string_view name : k_names) {
     if (!arguments.has(name)) continue;
     query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, percent_encoded(arguments.get(name)));
   }
+  return query;
+}
+
+std::string reference_query(const Arguments& arguments, const std::string& name) {
+  std::string query = image_query(arguments);
+  query += fmt::format("{}file={}", query.empty() ? '?' : '&', percent_encoded(name));
+  if (arguments.has("result")) query += "&result=" + percent_encoded(arguments.get("result"));
+  if (arguments.has("overwrite")) query += "&overwrite=true";
   return query;
 }
 

@@ -35,23 +35,18 @@ Failure failure_of_job(const json::object& job, const std::string& id, std::stri
   return fail(Exit::some_failed, fmt::format("job {} is {}", id, one_line(state))).error();
 }
 
-void poll(Client& client, std::string id, int sink_fd, std::chrono::milliseconds delay, Client::Done done) {
+void poll(Client& client, std::string id, std::chrono::milliseconds delay, Client::Done done) {
   Request request;
   request.target = "/v1/jobs/" + percent_encoded(id);
-  client.start(std::move(request), [&client, id, sink_fd, delay, done = std::move(done)](Result<Reply> reply) mutable {
+  client.start(std::move(request), [&client, id, delay, done = std::move(done)](Result<Reply> reply) mutable {
     if (!reply) return done(std::move(reply));
     const json::object job = object_of(reply->body);
     const std::string state = text_of(job, "state");
-    if (state == "done") {
-      Request result;
-      result.target = "/v1/jobs/" + percent_encoded(id) + "/result";
-      result.sink_fd = sink_fd;
-      return client.start(std::move(result), std::move(done));
-    }
+    if (state == "done") return done(std::move(reply));
     if (state != "queued" && state != "running") return done(std::unexpected(failure_of_job(job, id, state)));
     const auto next = std::min(delay * 3 / 2, k_poll_max);
-    client.after(delay, [&client, id, sink_fd, next, done = std::move(done)]() mutable {
-      poll(client, std::move(id), sink_fd, next, std::move(done));
+    client.after(delay, [&client, id, next, done = std::move(done)]() mutable {
+      poll(client, std::move(id), next, std::move(done));
     });
   });
 }
@@ -70,7 +65,22 @@ Result<std::string> job_id_of(std::string_view body) {
 }
 
 void wait_for_job(Client& client, std::string id, int sink_fd, Client::Done done) {
-  poll(client, std::move(id), sink_fd, k_poll_first, std::move(done));
+  poll(client, id, k_poll_first, [&client, id, sink_fd, done = std::move(done)](Result<Reply> job) mutable {
+    if (!job) return done(std::move(job));
+    Request result;
+    result.target = "/v1/jobs/" + percent_encoded(id) + "/result";
+    result.sink_fd = sink_fd;
+    client.start(std::move(result), std::move(done));
+  });
+}
+
+void wait_until_written(Client& client, std::string id, Client::Done done) {
+  poll(client, id, k_poll_first, [id, done = std::move(done)](Result<Reply> reply) mutable {
+    if (!reply) return done(std::move(reply));
+    const json::object job = object_of(reply->body);
+    if (job.contains("error")) return done(std::unexpected(failure_of_job(job, id, "done")));
+    done(std::move(reply));
+  });
 }
 
 }  // namespace histod::ctl

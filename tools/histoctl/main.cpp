@@ -27,6 +27,7 @@ Result<Exit> dispatch(const Arguments& arguments) {
   if (name == "histogram") return run_histogram(arguments, *settings);
   if (name == "status") return run_status(arguments, *settings);
   if (name == "cluster") return run_cluster(arguments, *settings);
+  if (name == "submit") return run_submit(arguments, *settings);
   if (name == "dataset") return run_dataset(arguments, *settings);
   return run_jobs(arguments, *settings);
 }

@@ -122,6 +122,7 @@ Result<std::string> token_of_text(std::string_view text) {
     words >> first >> second;
     if (first.empty()) continue;
     const bool bare = second.empty();
+    if (!bare && first == "peer") continue;  // for other nodes, who may do nothing that is asked for here
     const int rank = bare ? 0 : strength(first);
     const std::string& token = bare ? first : second;
     if (!bare && rank == 0) return fail(Exit::usage, "neither a bare token nor lines of ROLE TOKEN [NAME]");

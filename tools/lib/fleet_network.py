@@ -82,6 +82,8 @@ class Bridge:
                 raise NetworkError("a process has got no network namespace")
             pause()
         inside = ("nsenter", "--target", str(process.pid), "--net")
+        # A stopped node's cable goes by itself, but only some time after its namespace: a node that is back at once finds the old one.
+        self.delete(f"{self.name}n{number}")
         run("ip", "link", "add", f"{self.name}n{number}", "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))
         run("ip", "link", "set", f"{self.name}n{number}", "master", self.name, "up")
         run(*inside, "ip", "address", "add", f"{self.node_address(number)}/{self.subnet.prefixlen}", "dev", "eth0")
@@ -93,6 +95,11 @@ class Bridge:
         process.stdin.write(b"go\n")
         process.stdin.close()
 
+    @staticmethod
+    def delete(link):
+        """Whether it was there or not."""
+        subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
+
     def links(self):
         """What there is of it: the bridge, and cables of namespaces that are not gone yet."""
         return [link["ifname"] for link in json.loads(run("ip", "-j", "link")) if link["ifname"].startswith(self.name)]
@@ -102,7 +109,7 @@ class Bridge:
         deadline = time.monotonic() + WAIT_S
         while links := self.links():
             for link in links:
-                subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
+                self.delete(link)
             if time.monotonic() > deadline:
                 raise NetworkError(f"these links are left: {', '.join(links)}")
             pause()
