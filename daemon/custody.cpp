@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds k_sweep{60};
 constexpr std::chrono::seconds k_copies{5};
-constexpr std::chrono::seconds k_compare{15};
+constexpr std::chrono::seconds k_compare{15}, k_compare_max{240};
 constexpr std::size_t k_ids_at_once = 10'000;
 constexpr std::size_t k_copies_at_once = 256;
 
@@ -28,12 +28,13 @@ Custody::Custody(control::Session& session, const control::Paths& paths, const c
       link_(link),
       log_(log),
       settings_(std::move(settings)),
+      compare_after_(k_compare),
       roster_(session, paths, control::RecordFormat(), settings_.identity, membership.self().name) {}
 
 void Custody::start() {
   roster_.start([this] { roster_changed_ = true; });
   engine_.own_ids(here<std::vector<std::string>>([this](const Outcome<std::vector<std::string>>& ids) {
-    if (ids) doubtful_.insert(ids->begin(), ids->end());
+    if (ids) doubt(*ids);
   }));
 }
 
@@ -64,7 +65,9 @@ void Custody::tick() {
   retire_absent();
   if (find(settings_.identity).where == Whereabouts::returning && !std::exchange(returning_, true)) come_back();
   const auto now = session_.executor().now();
-  if (std::exchange(roster_changed_, false) || now - swept_at_ >= k_sweep) {
+  const bool changed = std::exchange(roster_changed_, false);
+  if (changed) compare_after_ = k_compare;
+  if (changed || now - swept_at_ >= k_sweep) {
     swept_at_ = now;
     look_after_copies();
   }
@@ -111,10 +114,16 @@ void Custody::look_after_copies() {
 
 void Custody::adopt(const std::string& owner, const std::string& name, std::vector<std::string> ids) {
   engine_.adopt(owner, here<std::uint64_t>([this, name, ids = std::move(ids)](const Outcome<std::uint64_t>& adopted) {
-                  doubtful_.insert(ids.begin(), ids.end());
+                  doubt(ids);
                   if (adopted && *adopted > 0)
                     log_.warn("jobs of a node that is given up are taken over", {{"node", name}, {"jobs", *adopted}});
                 }));
+}
+
+void Custody::doubt(const std::vector<std::string>& ids) {
+  const std::size_t before = doubtful_.size();
+  doubtful_.insert(ids.begin(), ids.end());
+  if (doubtful_.size() > before) compare_after_ = k_compare;
 }
 
 struct Custody::Doubles {
@@ -128,7 +137,7 @@ struct Custody::Doubles {
 /// and those that come back ask themselves.
 void Custody::look_for_doubles() {
   const auto now = session_.executor().now();
-  if (doubtful_.empty() || now - compared_at_ < k_compare || std::exchange(comparing_, true)) return;
+  if (doubtful_.empty() || now - compared_at_ < compare_after_ || std::exchange(comparing_, true)) return;
   compared_at_ = now;
   using Ids = std::vector<std::string>;
   engine_.owned(Ids(doubtful_.begin(), doubtful_.end()), here<Ids>([this](Outcome<Ids> own) {
@@ -155,6 +164,8 @@ void Custody::ask_for_doubles(const std::shared_ptr<Doubles>& doubles) {
     comparing_ = false;
     if (doubles->complete)
       for (const std::string& id : doubles->ids) doubtful_.erase(id);
+    // While a node is away the answers of the others stay the same, and there may be a hundred thousand ids in each.
+    compare_after_ = doubles->complete ? k_compare : std::min(2 * compare_after_, k_compare_max);
     return;
   }
   const auto [identity, name] = std::move(doubles->nodes.back());
@@ -176,7 +187,7 @@ void Custody::part_with(const std::string& identity, const std::string& name, st
       if (kept) engine_.disown(std::move(*kept), [](const Outcome<void>&) {});
     }));
   else
-    engine_.keep(std::move(ids), here<Ids>([this, name](Outcome<Ids> kept) {
+    engine_.keep(std::move(ids), identity, here<Ids>([this, name](Outcome<Ids> kept) {
                    if (kept) link_.disown(name, std::move(*kept), [](const Outcome<void>&) {});
                  }));
 }
@@ -221,7 +232,7 @@ void Custody::copy_next(std::vector<jobs::JobRecord> left) {
   link_.copy(std::move(next), lifetime_.guard([this, id, left = std::move(left)](const Outcome<void>& copied) mutable {
     // Where nobody takes one, nobody takes the others now. Who has the job itself takes no copy of it.
     copying_ = false;
-    if (!copied) doubtful_.insert(id);
+    if (!copied) doubt({id});
     if (copied && left.empty() && more_to_copy_) return make_copies();
     if (copied) copy_next(std::move(left));
   }));
@@ -264,7 +275,7 @@ void Custody::ask_next(const std::shared_ptr<Return>& home) {
 
 void Custody::let_go(const std::shared_ptr<Return>& home) {
   const std::size_t count = home->elsewhere.size();
-  doubtful_.insert(home->elsewhere.begin(), home->elsewhere.end());  // those that this node must keep are at two
+  doubt(home->elsewhere);  // those that this node must keep are at two
   engine_.disown(std::move(home->elsewhere), here<void>([this, count](const Outcome<void>& gone) {
                    if (!gone) {
                      returning_ = false;

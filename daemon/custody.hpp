@@ -78,6 +78,7 @@ class Custody {
   void ask_next(const std::shared_ptr<Return>& home);
   void let_go(const std::shared_ptr<Return>& home);
   void adopt(const std::string& owner, const std::string& name, std::vector<std::string> ids);
+  void doubt(const std::vector<std::string>& ids);
   void look_for_doubles();
   void ask_for_doubles(const std::shared_ptr<Doubles>& doubles);
   void part_with(const std::string& identity, const std::string& name, std::vector<std::string> ids);
@@ -95,6 +96,7 @@ class Custody {
   const Settings settings_;
   std::map<std::string, control::Executor::Clock::time_point> absent_since_;  ///< by identity; while this node leads
   control::Executor::Clock::time_point swept_at_{}, copied_at_{}, compared_at_{};
+  std::chrono::seconds compare_after_;
   bool roster_changed_ = false, returning_ = false, copying_ = false, more_to_copy_ = false;
   std::set<std::string> doubtful_;  ///< own jobs that another node may have, too
   bool comparing_ = false;

@@ -193,7 +193,7 @@ void HttpPeers::owned(std::string node, std::vector<std::string> ids, Reply<std:
 }
 
 void HttpPeers::keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
-  ask_ids(node, "/v1/peer/keep", ids, std::move(reply));
+  ask_ids(node, "/v1/peer/keep?from=" + services_.identity, ids, std::move(reply));
 }
 
 void HttpPeers::copy(jobs::JobRecord record, Reply<void> reply) {

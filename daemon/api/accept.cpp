@@ -48,9 +48,10 @@ std::span<const std::byte> in_one_piece(Waiting& waiting, const SentImage& sent)
 void withdrawn(WaitingPtr waiting, const std::string& id, Problem problem) {
   const auto answer = [problem = std::move(problem)](WaitingPtr w) { w->context.fail(problem); };
   jobs::Engine& engine = waiting->context.services.engine;
-  engine.get(id, at_home_or<jobs::JobRecord>(
-                     std::move(waiting), [answer](WaitingPtr w, const jobs::JobRecord&) { answer(std::move(w)); },
-                     [answer, id](WaitingPtr w, const Problem&) { drop_copies(std::move(w), id, answer); }));
+  engine.get(
+      id, at_home_or<jobs::JobRecord>(
+              std::move(waiting), [answer](WaitingPtr w, const jobs::JobRecord&) { answer(std::move(w)); },
+              [answer, id](WaitingPtr w, const Problem&) { drop_copies(std::move(w), id, Gone::withdrawn, answer); }));
 }
 
 /// A job that was accepted before stays: another request was told so.
@@ -80,14 +81,14 @@ class Dropping final : public Listening {
 
 }  // namespace
 
-void drop_copies(WaitingPtr waiting, const std::string& id, std::move_only_function<void(WaitingPtr)> then) {
+void drop_copies(WaitingPtr waiting, const std::string& id, Gone why, std::move_only_function<void(WaitingPtr)> then) {
   Services& services = waiting->context.services;
   Worker& worker = waiting->context.worker;
   const auto nodes = members_but_this(services);
   if (nodes.empty()) return then(std::move(waiting));
   Question question;
   question.method = "DELETE";
-  question.target = "/v1/peer/copies/" + id;
+  question.target = "/v1/peer/copies/" + id + (why == Gone::removed ? "?removed=1" : "");
   question.fields = {{std::string(k_peer_version_field), peer_version()}};
   question.deadlines = {k_drop_patience, k_drop_patience, k_drop_patience};
   ask_all(services, worker, nodes, question, std::make_unique<Dropping>(std::move(waiting), std::move(then)));

@@ -209,7 +209,7 @@ void jobs_delete(Context context) {
     response.status = 204;
     w->context.send(std::move(response));
   };
-  const auto done = [id, gone](WaitingPtr w) { drop_copies(std::move(w), id, gone); };
+  const auto done = [id, gone](WaitingPtr w) { drop_copies(std::move(w), id, Gone::removed, gone); };
   const auto otherwise = [](WaitingPtr w, Problem problem) {
     if (problem.status != 404) return w->context.fail(problem);
     Question question = same_question(w->context);

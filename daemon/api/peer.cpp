@@ -10,6 +10,7 @@
 #include "daemon/api/engine_call.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/copies.hpp"
+#include "daemon/jobs/ulid.hpp"
 #include "daemon/peer_message.hpp"
 #include "net/copy.hpp"
 
@@ -60,11 +61,14 @@ std::optional<std::vector<std::string>> sent_ids(Context& context) {
   return std::nullopt;
 }
 
+std::string query_option(const Context& context, const std::string& name) {
+  const auto query = parse_query(context.request.head.query);
+  return query && query->contains(name) ? query->at(name) : std::string();
+}
+
 std::optional<std::uint64_t> asked_revision(Context& context) {
   constexpr std::uint64_t k_revision_max = 1ull << 62;
-  const auto query = parse_query(context.request.head.query);
-  const auto given = query && query->contains("revision") ? query->at("revision") : std::string();
-  const auto revision = number_option("revision", given, 1, k_revision_max);
+  const auto revision = number_option("revision", query_option(context, "revision"), 1, k_revision_max);
   if (revision) return *revision;
   peer_refuse(std::move(context), revision.error());
   return std::nullopt;
@@ -72,14 +76,10 @@ std::optional<std::uint64_t> asked_revision(Context& context) {
 
 using Ids = std::vector<std::string>;
 
-void tell_ids(Context context, void (jobs::Engine::*ask)(Ids ids, jobs::Reply<Ids> reply)) {
-  if (!peer_understands(context)) return;
-  auto ids = sent_ids(context);
-  if (!ids) return;
-  jobs::Engine& engine = context.services.engine;
-  (engine.*ask)(std::move(*ids), home<Ids>(std::move(context), [](WaitingPtr w, const Ids& own) {
-                  peer_answer(std::move(w->context), text_response(200, "application/json", ids_text(own)));
-                }));
+jobs::Reply<Ids> tell_ids(Context context) {
+  return home<Ids>(std::move(context), [](WaitingPtr w, const Ids& own) {
+    peer_answer(std::move(w->context), text_response(200, "application/json", ids_text(own)));
+  });
 }
 
 }  // namespace
@@ -102,8 +102,11 @@ void peer_copy_put(Context context) {
 void peer_copy_delete(Context context) {
   if (!peer_understands(context)) return;
   jobs::Engine& engine = context.services.engine;
-  std::vector<std::string> ids{context.parameter};
-  engine.release(std::move(ids), home<void>(std::move(context), answer_done));
+  std::string id = context.parameter;
+  const bool removed = query_option(context, "removed") == "1";
+  auto reply = home<void>(std::move(context), answer_done);
+  if (removed) return engine.removed_elsewhere(std::move(id), std::move(reply));
+  engine.release({std::move(id)}, std::move(reply));
 }
 
 void peer_key(Context context) {
@@ -115,9 +118,24 @@ void peer_key(Context context) {
                   }));
 }
 
-void peer_owned(Context context) { tell_ids(std::move(context), &jobs::Engine::owned); }
+void peer_owned(Context context) {
+  if (!peer_understands(context)) return;
+  auto ids = sent_ids(context);
+  if (!ids) return;
+  jobs::Engine& engine = context.services.engine;
+  engine.owned(std::move(*ids), tell_ids(std::move(context)));
+}
 
-void peer_keep(Context context) { tell_ids(std::move(context), &jobs::Engine::keep); }
+void peer_keep(Context context) {
+  if (!peer_understands(context)) return;
+  auto ids = sent_ids(context);
+  if (!ids) return;
+  std::string from = query_option(context, "from");
+  if (!jobs::is_ulid(from))
+    return peer_refuse(std::move(context), make_problem(400, "bad-request", "from must be the identity of a node"));
+  jobs::Engine& engine = context.services.engine;
+  engine.keep(std::move(*ids), std::move(from), tell_ids(std::move(context)));
+}
 
 void peer_disown(Context context) {
   if (!peer_understands(context)) return;

@@ -132,6 +132,7 @@ void Engine::recover(SpoolScan scan) {
   for (const auto& refused : scan.left_alone)
     log_.warn("a job of a later release is left alone", {{"job", refused.id}, {"reason", refused.reason}});
   counts_.quarantined = scan.quarantined.size();
+  removed_.insert(scan.removed.begin(), scan.removed.end());
   for (DatasetRecord& record : scan.datasets) datasets_.recover(std::move(record));
   for (JobRecord& record : scan.jobs) {
     const std::string id = record.id;

@@ -176,6 +176,8 @@ class Engine {
   void hold(JobRecord record, Bytes input, Bytes mask, Reply<void> reply);
   /// Drops copies. Those that are not there are no error.
   void release(std::vector<std::string> ids, Reply<void> reply);
+  /// Where a job was, a client has removed it: its copy goes, and so does the job that this node has made of that.
+  void removed_elsewhere(std::string id, Reply<void> reply);
   /// Drops all copies of images of those datasets.
   void release_images(std::set<std::string> datasets, Reply<void> reply);
   /// Ids of copies, by owner.
@@ -185,9 +187,10 @@ class Engine {
   void adopt(std::string owner, Reply<std::uint64_t> reply);
   /// Which of these are this node's own jobs.
   void owned(std::vector<std::string> ids, Reply<std::vector<std::string>> reply);
-  /// The same, and for a minute nobody but their client gets them away from here: another node lets go of them because
-  /// this one has them, and two that do so for each other at one time would lose them.
-  void keep(std::vector<std::string> ids, Reply<std::vector<std::string>> reply);
+  /// The same, and for a minute nobody but their client gets them away from here: the node `from` lets go of them
+  /// because this one has them, and two that do so for each other at one time would lose them. Also those that this
+  /// node had taken over and a client has removed here: they are not to be anywhere.
+  void keep(std::vector<std::string> ids, std::string from, Reply<std::vector<std::string>> reply);
   void own_ids(Reply<std::vector<std::string>> reply);
   /// Own jobs that another node has taken over are removed here. Whoever waits for one gets it as it is now, and finds
   /// it there. Those that are not there, and those that keep() has promised, are no error.
@@ -219,6 +222,8 @@ class Engine {
   Outcome<Submitted> submit_now(const NewJob& job);
   std::optional<Outcome<Submitted>> replay(const std::string& key_sha256, const std::string& request_sha256);
   Outcome<void> remove_now(const std::string& id);
+  Outcome<void> remove_for_good(const std::string& id);
+  Outcome<void> note_removed(const std::string& id);
   void do_finished(const std::string& id, Finished outcome);
   void drop_input(const std::string& id);
   void put_off(JobRecord& record);
@@ -240,6 +245,7 @@ class Engine {
   Outcome<bool> release_now(const std::string& id);
   Outcome<bool> adopt_now(const std::string& id, const std::string& owner);
   Outcome<bool> disown_now(const std::string& id);
+  Outcome<bool> lose_copy(const std::string& id);
   bool needs_copy(const JobRecord& record, const std::set<std::string>& holders);
   void keep_copy(JobRecord copy);
   void drop_copy(std::map<std::string, JobRecord>::iterator copy);
@@ -288,6 +294,7 @@ class Engine {
   std::set<std::string> replayed_;                 ///< jobs that more than one request has been told of
   std::map<std::string, std::int64_t> unsettled_;  ///< provisional jobs, and until when at most (steady)
   std::map<std::string, std::int64_t> kept_;       ///< own jobs, and until when they are not let go of (steady)
+  std::set<std::string> removed_;                  ///< former jobs of other nodes that a client has removed here
   std::multimap<std::string, Waiter> waiters_;
   std::int64_t retry_at_ms_ = 0;    ///< after a yield: no dispatch before
   std::int64_t expired_at_ms_ = 0;  ///< when it was last looked whose time is over

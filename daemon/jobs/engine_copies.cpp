@@ -154,6 +154,15 @@ Outcome<bool> Engine::release_now(const std::string& id) {
   return true;
 }
 
+void Engine::removed_elsewhere(std::string id, Reply<void> reply) {
+  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) {
+    const auto own = jobs_.find(id);
+    if (own != jobs_.end() && !own->second.former.empty()) return answer(remove_for_good(id));
+    const auto released = release_now(id);
+    answer(released ? Outcome<void>() : std::unexpected(released.error()));
+  });
+}
+
 void Engine::copies(Reply<std::map<std::string, std::vector<std::string>>> reply) {
   call(std::move(reply), [this](Reply<std::map<std::string, std::vector<std::string>>>& answer) {
     std::map<std::string, std::vector<std::string>> out;
@@ -175,9 +184,13 @@ void Engine::adopt(std::string owner, Reply<std::uint64_t> reply) {
 Outcome<bool> Engine::adopt_now(const std::string& id, const std::string& owner) {
   const auto found = copies_.find(id);
   if (found == copies_.end() || found->second.owner != owner) return false;
+  if (removed_.contains(id)) {
+    const auto released = release_now(id);
+    return released ? Outcome<bool>(false) : released;
+  }
   JobRecord next = found->second;
   if (!next.dataset.empty() && datasets_.find_any(next.dataset) == nullptr) return false;
-  next.owner.clear();
+  next.former = std::exchange(next.owner, {});
   if (auto stored = spool_.update(next); !stored)
     return std::unexpected(disk_problem(stored.error(), "taking over a job"));
   drop_copy(found);
@@ -195,17 +208,35 @@ void Engine::owned(std::vector<std::string> ids, Reply<std::vector<std::string>>
   });
 }
 
-void Engine::keep(std::vector<std::string> ids, Reply<std::vector<std::string>> reply) {
-  call(std::move(reply), [this, ids = std::move(ids)](Reply<std::vector<std::string>>& answer) mutable {
-    std::erase_if(ids, [this](const std::string& id) { return !jobs_.contains(id); });
+void Engine::keep(std::vector<std::string> ids, std::string from, Reply<std::vector<std::string>> reply) {
+  call(std::move(reply), [this, ids = std::move(ids), from](Reply<std::vector<std::string>>& answer) mutable {
+    std::vector<std::string> held_there;
     for (const std::string& id : ids) {
+      const auto own = jobs_.find(id);
+      if (own == jobs_.end()) continue;
       kept_[id] = interfaces_.steady_ms() + k_kept_ms;
-      // Who lets go of it may be who had its copy, and has made a job of that. In memory only: they may be very many,
-      // and nobody else has his turn while they are written.
-      jobs_.at(id).holder.clear();
+      if (own->second.holder == from) held_there.push_back(id);
     }
-    answer(std::move(ids));
+    // What `from` lets go of, it keeps no copy of either: that is on the disk before it does.
+    each(
+        std::move(held_there), [this](const std::string& id) { return lose_copy(id); },
+        [this, ids = std::move(ids), answer = std::move(answer)](const Outcome<std::uint64_t>& stored) mutable {
+          if (!stored) return answer(std::unexpected(stored.error()));
+          std::erase_if(ids, [this](const std::string& id) { return !jobs_.contains(id) && !removed_.contains(id); });
+          answer(std::move(ids));
+        });
   });
+}
+
+Outcome<bool> Engine::lose_copy(const std::string& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return false;
+  JobRecord next = found->second;
+  next.holder.clear();
+  if (auto stored = spool_.update(next); !stored)
+    return std::unexpected(disk_problem(stored.error(), "storing that a job has no copy"));
+  found->second = std::move(next);
+  return true;
 }
 
 void Engine::own_ids(Reply<std::vector<std::string>> reply) {

@@ -8,6 +8,7 @@ namespace histod::daemon::jobs {
 
 namespace {
 constexpr std::int64_t k_expiry_ms = 1'000;
+constexpr std::size_t k_removed_max = 16'384;  ///< the youngest, by id
 }  // namespace
 
 void Engine::wait(std::string id, std::chrono::milliseconds at_most, Reply<JobRecord> reply) {
@@ -39,7 +40,25 @@ void Engine::sweep_waiters() {
 }
 
 void Engine::remove(std::string id, Reply<void> reply) {
-  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_now(id)); });
+  call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) { answer(remove_for_good(id)); });
+}
+
+/// Whoever had it before may come back with it, and is to hear that it is gone.
+Outcome<void> Engine::remove_for_good(const std::string& id) {
+  if (const auto found = jobs_.find(id); found != jobs_.end() && !found->second.former.empty())
+    if (auto noted = note_removed(id); !noted) return noted;
+  return remove_now(id);
+}
+
+Outcome<void> Engine::note_removed(const std::string& id) {
+  if (auto noted = spool_.note_removed(id); !noted)
+    return std::unexpected(disk_problem(noted.error(), "noting that a job is removed"));
+  removed_.insert(id);
+  if (removed_.size() > k_removed_max) {
+    spool_.forget_removed(*removed_.begin());
+    removed_.erase(removed_.begin());
+  }
+  return {};
 }
 
 void Engine::withdraw(std::string id, Reply<void> reply) {

@@ -87,6 +87,7 @@ json::object record_object(const JobRecord& record) {
   }
   if (!record.owner.empty()) out["owner"] = text(record.owner);
   if (!record.holder.empty()) out["holder"] = text(record.holder);
+  if (!record.former.empty()) out["former"] = text(record.former);
   if (record.placement != JobPlacement()) out["placement"] = placement_object(record.placement);
   const JobFiles& files = record.files;
   if (!files.source.empty()) out["source_file"] = text(files.source);
@@ -186,7 +187,8 @@ std::expected<JobRecord, std::string> read_record(const json::value& value) {
     from.take("counted", record.counted);
     from.take("revision", record.revision);
   }
-  for (const auto& [name, node] : {std::pair("owner", &record.owner), std::pair("holder", &record.holder)}) {
+  for (const auto& [name, node] :
+       {std::pair("owner", &record.owner), std::pair("holder", &record.holder), std::pair("former", &record.former)}) {
     if (!from.optional(name)) continue;
     from.take(name, *node);
     if (!is_ulid(*node)) from.fail(name, "is no ULID");

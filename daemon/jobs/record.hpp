@@ -86,6 +86,7 @@ struct JobRecord {
   std::uint64_t revision = 0;  ///< of the dataset's tables that made the result, or failed to; 0: none
   std::string owner;           ///< the identity of the node whose job this is a copy of; empty: it is this node's own
   std::string holder;          ///< the identity of the node that keeps a copy of it; empty: none is known
+  std::string former;          ///< the identity of the node that it was taken over from; empty: it came here first
   JobPlacement placement = {};
   JobFiles files;
   /// It is made, but its result could not be written to `files.result`: the error says why.

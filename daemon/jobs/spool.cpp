@@ -31,9 +31,14 @@ Spool::Spool(Disk& disk, std::uint64_t budget_bytes)
 Spool::Usage Spool::usage() const { return {room_.bytes(), room_.budget_bytes(), jobs_.size()}; }
 
 DiskResult<SpoolScan> Spool::open() {
-  const auto made = disk_.make_directory("quarantine");
-  if (!made && made.error() != std::errc::file_exists) return fail(made.error());
+  for (const char* const folder : {"quarantine", "removed"})
+    if (const auto made = disk_.make_directory(folder); !made && made.error() != std::errc::file_exists)
+      return fail(made.error());
   SpoolScan scan;
+  const auto removed = disk_.list("removed");
+  if (!removed) return fail(removed.error());
+  for (const DiskEntry& entry : *removed)
+    if (is_ulid(entry.name)) scan.removed.push_back(entry.name);
   const auto jobs =
       jobs_.open([&](const DiskEntry& entry) { return scan_entry(jobs_, entry, decode_record, scan.jobs, scan); });
   if (!jobs) return fail(jobs.error());
@@ -196,6 +201,14 @@ DiskResult<void> Spool::remove_input(const std::string& id) {
 }
 
 DiskResult<void> Spool::remove(const std::string& id) { return jobs_.remove(id); }
+
+DiskResult<void> Spool::note_removed(const std::string& id) {
+  if (const auto written = write_file(disk_, "removed/" + id, {}); !written) return written;
+  if (const auto synced = disk_.sync_directory("removed"); !synced) return fail(synced.error());
+  return {};
+}
+
+void Spool::forget_removed(const std::string& id) { (void)disk_.remove_file("removed/" + id); }
 
 DiskResult<void> Spool::create_dataset(const DatasetRecord& record) {
   const std::string text = encode_dataset(record);

@@ -23,10 +23,12 @@ struct SpoolScan {
   std::vector<DatasetRecord> datasets;  ///< by id
   std::vector<Refused> quarantined;     ///< moved aside: broken
   std::vector<Refused> left_alone;      ///< written by a later release
+  std::vector<std::string> removed;     ///< ids that note_removed() was told
   std::size_t leftovers_removed = 0;    ///< of jobs that were never acknowledged, or were being removed
 };
 
-/// Jobs and datasets on stable storage: jobs/<id>/{record,input,mask,tally,result} and datasets/<id>/{record,tables-*}.
+/// Jobs and datasets on stable storage: jobs/<id>/{record,input,mask,tally,result} and datasets/<id>/{record,tables-*};
+/// removed/<id> is an empty file.
 /// All calls block and are made by one thread; usage() may be read by any. When a call that changes something returns
 /// success, the change survives a power loss; when it fails, the job is as it was before, or as it would be after
 /// (never anything between).
@@ -60,6 +62,10 @@ class Spool {
   bool has(const std::string& id) const { return jobs_.has(id); }
   /// After it, no job that has been removed comes back, though its removal failed half-way.
   DiskResult<void> settle_removals() { return jobs_.settle(); }
+  /// That a job has been removed is to be known here, though another node still has it.
+  DiskResult<void> note_removed(const std::string& id);
+  /// The same need not be known any more. A failure costs an empty file.
+  void forget_removed(const std::string& id);
   Usage usage() const;  ///< any thread
 
   DiskResult<void> create_dataset(const DatasetRecord& record);

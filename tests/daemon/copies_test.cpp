@@ -305,6 +305,13 @@ TEST(PeerRoutes, ACopyIsWhatItsRecordSays) {
   ask.method = "DELETE";
   EXPECT_EQ(holder.ask(ask).status, 204u);
   EXPECT_EQ(copies(holder), Copies());
+  ask.method = "POST";
+  ask.path = "/v1/peer/keep";
+  ask.body = R"({"ids":[]})";
+  for (const char* const query : {"", "from=N1"}) {
+    ask.query = query;
+    EXPECT_EQ(holder.ask(ask).code(), "bad-request") << "who lets go must be told by its identity";
+  }
 }
 
 TEST(PeerRoutes, AnotherVersionIsRefused) {

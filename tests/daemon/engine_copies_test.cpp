@@ -220,6 +220,58 @@ TEST(EngineCopies, JobsThatWereTakenOverAreGoneAndWhoeverWaitsIsAnswered) {
   EXPECT_NE(node.submit("two", {}, {}, "key").id, queued.id);
 }
 
+TEST(EngineCopies, WhoLetsGoOfAJobWasPerhapsWhoHadItsCopy) {
+  Node node;
+  const std::string id = node.submit("one").id;
+  node.engine.copied(id, k_b);
+  node.engine.resume();
+  node.engine.step();
+  ASSERT_EQ(node.on_disk(id).holder, k_b);
+  EXPECT_THAT(node.ask<Ids>(&Engine::keep, Ids{id}, std::string(k_c)).value(), ElementsAre(id));
+  EXPECT_EQ(node.on_disk(id).holder, k_b);
+  EXPECT_THAT(node.ask<Ids>(&Engine::keep, Ids{id}, std::string(k_b)).value(), ElementsAre(id));
+  EXPECT_EQ(node.on_disk(id).holder, "") << "also after a restart it is known that there is no copy";
+  node.engine.copied(id, k_b);
+  node.disk->fail_at = node.disk->calls;
+  EXPECT_EQ(node.ask<Ids>(&Engine::keep, Ids{id}, std::string(k_b)).error().status, 500u) << "nothing is promised";
+}
+
+TEST(EngineCopies, WhatAClientRemovesAfterItWasTakenOverIsKnownToBeGone) {
+  const auto sent = jobs_of_another(3);
+  const std::string removed = sent[0].record.id, let_go = sent[1].record.id, still = sent[2].record.id;
+  const auto kept_by = [&](Node& node) {
+    return node.ask<Ids>(&Engine::keep, Ids{removed, let_go, still}, std::string(k_a)).value();
+  };
+  Node node;
+  for (const Sent& job : sent) ASSERT_TRUE(node.hold(job.record, k_a, job.input));
+  ASSERT_EQ(node.adopt(k_a).value(), 3u);
+  EXPECT_EQ(node.on_disk(still).former, k_a);
+  ASSERT_TRUE(node.ask<void>(&Engine::remove, removed));
+  ASSERT_TRUE(node.ask<void>(&Engine::disown, Ids{let_go}));
+  const std::string own = node.submit("own").id;
+  ASSERT_TRUE(node.ask<void>(&Engine::remove, own));
+  EXPECT_THAT(node.ask<Ids>(&Engine::keep, Ids{own}, std::string(k_a)).value(), IsEmpty()) << "nobody else ever had it";
+  EXPECT_THAT(node.ask<Ids>(&Engine::owned, Ids{removed, still}).value(), ElementsAre(still));
+  Node again(node.disk->after_power_loss(false));
+  EXPECT_THAT(kept_by(again), ElementsAre(removed, still)) << "who had it before lets go of it";
+  ASSERT_TRUE(again.hold(sent[0].record, k_b, sent[0].input));
+  EXPECT_EQ(again.adopt(k_b).value(), 0u);
+  EXPECT_THAT(again.copies(), IsEmpty());
+}
+
+TEST(EngineCopies, ARemovalElsewhereTakesWhatIsMadeOfTheCopy) {
+  const auto sent = jobs_of_another(2);
+  Node node;
+  ASSERT_TRUE(node.hold(sent[0].record, k_a, sent[0].input));
+  ASSERT_EQ(node.adopt(k_a).value(), 1u);
+  ASSERT_TRUE(node.hold(sent[1].record, k_a, sent[1].input));
+  const std::string own = node.submit("own").id;
+  for (const std::string& id : {sent[0].record.id, sent[1].record.id, own})
+    EXPECT_TRUE(node.ask<void>(&Engine::removed_elsewhere, id));
+  EXPECT_THAT(node.own_ids(), ElementsAre(own)) << "what was always this node's is not another's to remove";
+  EXPECT_THAT(node.copies(), IsEmpty());
+}
+
 TEST(EngineCopies, ADisownedImageIsTakenOutOfItsDataset) {
   Node node;
   const std::string dataset = node.create_dataset();
@@ -356,8 +408,8 @@ TEST(EngineWithAThread, WhatAnotherNodeRestsOnIsNotLetGoOfForAWhile) {
     return rig.ask<std::vector<JobRecord>>(&Engine::uncopied, std::set<std::string>{k_b}, 10).value().size();
   };
   EXPECT_EQ(uncopied(), 1u);
-  EXPECT_THAT(rig.ask<Ids>(&Engine::keep, Ids{kept, absent}).value(), ElementsAre(kept));
-  EXPECT_EQ(uncopied(), 2u) << "who lets go of it may have been who had the copy";
+  EXPECT_THAT(rig.ask<Ids>(&Engine::keep, Ids{kept, absent}, std::string(k_b)).value(), ElementsAre(kept));
+  EXPECT_EQ(uncopied(), 2u) << "who lets go of it had the copy";
   ASSERT_TRUE(rig.ask<void>(&Engine::disown, Ids{kept, other}));
   EXPECT_THAT(rig.ask<Ids>(&Engine::own_ids).value(), ElementsAre(kept));
   rig.now_ms += 60'000;

@@ -130,7 +130,7 @@ void World::remove_image(const std::string& id, std::vector<std::size_t> nodes, 
       [this, id, nodes = std::move(nodes), known, node](const Outcome<void>& done) mutable {
         if (!done) return remove_image(id, std::move(nodes), known && done.error().status == 404);
         --open_;
-        removed_.insert(id);
+        removed_[id] = machines_[node].get();
         note(fmt::format("{} is removed at {}", id, node));
       });
 }

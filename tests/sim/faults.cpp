@@ -80,6 +80,7 @@ bool Faults::long_fault(Machine& machine) {
       end_long(machine, lasts + takeover);
   }
   ++world_.report_.takeovers;
+  machine.perhaps_given_up = true;
   return true;
 }
 

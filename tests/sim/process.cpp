@@ -86,10 +86,11 @@ class Process::Link final : public daemon::PeerLink {
     });
   }
   void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override {
-    ask<std::vector<std::string>>(node, std::move(reply), [ids](Process& p, auto back) {
-      p.say(fmt::format("is asked to keep {}", fmt::join(ids, " ")));
-      p.engine().keep(ids, std::move(back));
-    });
+    ask<std::vector<std::string>>(node, std::move(reply),
+                                  [ids, from = process_.machine_.identity](Process& p, auto back) {
+                                    p.say(fmt::format("is asked to keep {}", fmt::join(ids, " ")));
+                                    p.engine().keep(ids, from, std::move(back));
+                                  });
   }
   void copy(JobRecord record, Reply<void> reply) override {
     auto content = std::make_shared<std::string>(record.input.bytes, '\0');
@@ -307,7 +308,7 @@ void Process::remove(const std::string& id, Reply<void> reply) {
   engine_->remove(id, [this, id, shared](const Outcome<void>& done) {
     executor_.post([this, id, shared, done] {
       if (!done) return (*shared)(done);
-      drop_copies(id, [shared] { (*shared)({}); });
+      drop_copies(id, true, [shared] { (*shared)({}); });
     });
   });
 }
@@ -317,19 +318,22 @@ void Process::drop_withdrawn(const std::string& id, std::function<void()> done) 
   engine_->owned({id}, [this, id, done](const Outcome<std::vector<std::string>>& owned) {
     executor_.post([this, id, done, gone = owned && owned->empty()] {
       if (!gone) return done();
-      drop_copies(id, done);
+      drop_copies(id, false, done);
     });
   });
 }
 
-void Process::drop_copies(const std::string& id, std::function<void()> done) {
+void Process::drop_copies(const std::string& id, bool removed, std::function<void()> done) {
   const auto members = holders();
   const auto left = std::make_shared<std::size_t>(members.size());
   if (members.empty()) return done();
   for (const control::Member& member : members)
     around_.network.ask<void>(
         executor_, machine_.number, around_.index_of(member.name),
-        [id](Process& target, Reply<void> back) { target.engine().release({id}, std::move(back)); },
+        [id, removed](Process& target, Reply<void> back) {
+          if (removed) return target.engine().removed_elsewhere(id, std::move(back));
+          target.engine().release({id}, std::move(back));
+        },
         [left, done](const Outcome<void>&) {
           if (--*left == 0) done();
         },

@@ -52,7 +52,8 @@ struct Machine {
   test::MemoryDisk* memory = nullptr;  ///< the disk, where its power may fail
   std::string identity;
   std::int64_t clock_ms = 0;  ///< how much its wall clock is ahead
-  milliseconds disk_ms{2};    ///< a round of the engine, at most
+  bool perhaps_given_up = false;
+  milliseconds disk_ms{2};  ///< a round of the engine, at most
   control::Executor::Clock::time_point slow_until{};
   std::uint64_t starts = 0;
   bool gone = false;  ///< for good
@@ -98,7 +99,7 @@ class Process {
   std::vector<control::Member> holders() const;
   void send_next(const std::shared_ptr<Sending>& sending);
   void drop_withdrawn(const std::string& id, std::function<void()> done);
-  void drop_copies(const std::string& id, std::function<void()> done);
+  void drop_copies(const std::string& id, bool removed, std::function<void()> done);
 
   Machine& machine_;
   Surroundings& around_;

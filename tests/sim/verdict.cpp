@@ -89,9 +89,9 @@ void World::judge_owners() {
       fail(fmt::format("{}, which is image {}, was accepted and is lost", id, number));
   }
   // Who holds a copy hears of a removal later; if the owner is given up before, the copy becomes a job again.
-  for (const std::string& id : removed_)
-    if (report_.takeovers == 0 && all.contains(id))
-      fail(fmt::format("{} was removed and is at {}", id, all.at(id)->name));
+  for (const auto& [id, where] : removed_)
+    if (!where->perhaps_given_up && all.contains(id))
+      fail(fmt::format("{} was removed at {} and is at {}", id, where->name, all.at(id)->name));
   for (Machine* const machine : up())
     for (const JobRecord& record : jobs_of(*machine)) {
       if (!number_of_.contains(record.input.sha256)) fail(fmt::format("nobody has sent {}", record.id));

@@ -142,7 +142,8 @@ class World {
   std::vector<Sent> sent_;
   std::map<std::string, std::size_t> number_of_;  ///< images, by SHA-256
   std::map<std::string, std::size_t> accepted_;   ///< by id; 202 was told
-  std::set<std::string> removed_, perhaps_removed_;
+  std::map<std::string, Machine*> removed_;       ///< by id: where
+  std::set<std::string> perhaps_removed_;
   std::set<std::string> ended_;  ///< plain jobs of machines that are gone: their results need no copy
   std::size_t open_ = 0;         ///< requests of clients that have no answer yet
   bool trouble_ = true;
