@@ -6,7 +6,6 @@
 
 namespace histod::daemon {
 
-using control::Standing;
 using jobs::Outcome;
 
 namespace {
@@ -71,9 +70,10 @@ void Custody::tick() {
     swept_at_ = now;
     look_after_copies();
   }
-  look_for_doubles();
-  // Who is only coming back may have jobs that are others' by now: their copies are made by those.
+  // Who is only coming back may have jobs that are others' by now: he lets go of them first, and their copies are made
+  // by those.
   const bool member = find(settings_.identity).where == Whereabouts::member;
+  if (member) look_for_doubles();
   if (settings_.copies && member && !copying_ && now - copied_at_ >= k_copies && membership_.members().size() > 1) {
     copied_at_ = now;
     make_copies();
@@ -105,9 +105,10 @@ void Custody::look_after_copies() {
     if (!copies || !roster_.complete()) return;
     for (auto& [owner, ids] : *copies) {
       const Node node = find(owner);
-      if (node.where == Whereabouts::member) ask_owner(node.name, std::move(ids));
-      if (node.where != Whereabouts::retired) continue;
-      adopt(owner, node.name, std::move(ids));
+      if (node.where == Whereabouts::member)
+        ask_owner(node.name, std::move(ids));
+      else if (node.where == Whereabouts::retired)
+        adopt(owner, node.name, std::move(ids));
     }
   }));
 }
@@ -160,6 +161,10 @@ void Custody::look_for_doubles() {
 }
 
 void Custody::ask_for_doubles(const std::shared_ptr<Doubles>& doubles) {
+  if (find(settings_.identity).where != Whereabouts::member) {
+    comparing_ = false;
+    return;
+  }
   if (doubles->nodes.empty() || doubles->ids.empty()) {
     comparing_ = false;
     if (doubles->complete)

@@ -176,7 +176,7 @@ class Engine {
   void hold(JobRecord record, Bytes input, Bytes mask, Reply<void> reply);
   /// Drops copies. Those that are not there are no error.
   void release(std::vector<std::string> ids, Reply<void> reply);
-  /// Where a job was, a client has removed it: its copy goes, and so does the job that this node has made of that.
+  /// A client has removed a job at another node: its copy goes, and so does the job, if it was at two.
   void removed_elsewhere(std::string id, Reply<void> reply);
   /// Drops all copies of images of those datasets.
   void release_images(std::set<std::string> datasets, Reply<void> reply);

@@ -156,8 +156,7 @@ Outcome<bool> Engine::release_now(const std::string& id) {
 
 void Engine::removed_elsewhere(std::string id, Reply<void> reply) {
   call(std::move(reply), [this, id = std::move(id)](Reply<void>& answer) {
-    const auto own = jobs_.find(id);
-    if (own != jobs_.end() && !own->second.former.empty()) return answer(remove_for_good(id));
+    if (jobs_.contains(id)) return answer(remove_for_good(id));
     const auto released = release_now(id);
     answer(released ? Outcome<void>() : std::unexpected(released.error()));
   });

@@ -259,16 +259,16 @@ TEST(EngineCopies, WhatAClientRemovesAfterItWasTakenOverIsKnownToBeGone) {
   EXPECT_THAT(again.copies(), IsEmpty());
 }
 
-TEST(EngineCopies, ARemovalElsewhereTakesWhatIsMadeOfTheCopy) {
+TEST(EngineCopies, ARemovalElsewhereTakesTheCopyAndTheJob) {
   const auto sent = jobs_of_another(2);
   Node node;
   ASSERT_TRUE(node.hold(sent[0].record, k_a, sent[0].input));
   ASSERT_EQ(node.adopt(k_a).value(), 1u);
   ASSERT_TRUE(node.hold(sent[1].record, k_a, sent[1].input));
-  const std::string own = node.submit("own").id;
-  for (const std::string& id : {sent[0].record.id, sent[1].record.id, own})
+  const std::string removed = node.submit("own").id, other = node.submit("other").id;
+  for (const std::string& id : {sent[0].record.id, sent[1].record.id, removed, jobs_of_another(1).front().record.id})
     EXPECT_TRUE(node.ask<void>(&Engine::removed_elsewhere, id));
-  EXPECT_THAT(node.own_ids(), ElementsAre(own)) << "what was always this node's is not another's to remove";
+  EXPECT_THAT(node.own_ids(), ElementsAre(other));
   EXPECT_THAT(node.copies(), IsEmpty());
 }
 

@@ -114,12 +114,14 @@ INSTANTIATE_TEST_SUITE_P(Ycc, Jpeg, testing::ValuesIn(k_ycc));
 INSTANTIATE_TEST_SUITE_P(GrayAndRgb, Jpeg, testing::ValuesIn(k_others));
 
 std::vector<std::pair<int, std::string>> sample_markers() {
-  return {{0xE1, std::string("Exif\0\0", 6) + fake_exif(6)},
-          {0xE1, std::string("http://ns.adobe.com/xap/1.0/\0", 29) + "<x:xmpmeta/>"},
-          {0xE2, std::string("ICC_PROFILE\0\1\1", 14) + fake_icc("RGB ")},
-          {0xED, "Photoshop 3.0 something"},
-          {0xE9, "whatever"},
-          {0xFE, "a comment"}};
+  std::vector<std::pair<int, std::string>> markers;
+  markers.emplace_back(0xE1, std::string("Exif\0\0", 6) + fake_exif(6));
+  markers.emplace_back(0xE1, std::string("http://ns.adobe.com/xap/1.0/\0", 29) + "<x:xmpmeta/>");
+  markers.emplace_back(0xE2, std::string("ICC_PROFILE\0\1\1", 14) + fake_icc("RGB "));
+  markers.emplace_back(0xED, "Photoshop 3.0 something");
+  markers.emplace_back(0xE9, "whatever");
+  markers.emplace_back(0xFE, "a comment");
+  return markers;
 }
 
 TEST(JpegMetadata, all_segments_are_kept_verbatim_and_in_order) {
