@@ -29,9 +29,13 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp)
-target_link_libraries(histod_daemon_base PUBLIC histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
+target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
   PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
+# Events and what other tools say, as values: histoctl has it too.
+add_library(histod_telemetry STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event.cpp)
+target_link_libraries(histod_telemetry PUBLIC PkgConfig::FMT Boost::json)
 # Jobs and datasets, of this node and of the fleet: without Asio too, but results.cpp knows net/'s messages, whose code is in
 # the library of either back-end.
 add_library(histod_daemon_jobs STATIC
