@@ -162,6 +162,7 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())
     certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
+  if (certificate_) services_.certificate_ends_s = certificate_->ends_s();
   if (!options_.peer_token_file.empty())
     services_.peers = std::make_unique<const Peers>(
         services_.fleet, value_or_fail(read_secret(options_.peer_token_file), "--peer-token-file"));
@@ -332,6 +333,7 @@ void Application::tick() {
   if (services_.files) services_.files->poll();
   if (!certificate_) return;
   const auto read = certificate_->poll();
+  services_.certificate_ends_s = certificate_->ends_s();
   if (!read)
     log_.error("the new certificate is not usable, the old one stays", {{"error", read.error()}});
   else if (*read)

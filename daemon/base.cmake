@@ -22,6 +22,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/process_metrics.cpp
   ${CMAKE_CURRENT_LIST_DIR}/reexec.cpp
   ${CMAKE_CURRENT_LIST_DIR}/shared_files.cpp
   ${CMAKE_CURRENT_LIST_DIR}/signals.cpp

@@ -54,8 +54,9 @@ struct Services {
   CopyStats copies = {};
   std::unique_ptr<const Webhooks> webhooks = {};  ///< null: nobody is called
   WebhookStats webhook_stats = {};
-  std::unique_ptr<SharedFiles> files = {};        ///< null: no --file-root
-  std::atomic<std::uint64_t> peer_intrusions{0};  ///< requests at the nodes' own door by whoever is none
+  std::unique_ptr<SharedFiles> files = {};          ///< null: no --file-root
+  std::atomic<std::uint64_t> peer_intrusions{0};    ///< requests at the nodes' own door by whoever is none
+  std::atomic<std::int64_t> certificate_ends_s{0};  ///< since 1970; 0: no TLS
   Speeds speeds = {};
   SpreadStats spread = {};
 };

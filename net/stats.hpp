@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace histod::net {
@@ -19,6 +22,25 @@ class Counter {
 
 namespace http {
 
+/// How often something took how long; one thread writes, any thread reads.
+struct Durations {
+  /// Upper bounds, in nanoseconds.
+  static constexpr std::array<std::uint64_t, 16> k_bounds_ns{
+      250'000,       500'000,       1'000'000,      2'500'000,     5'000'000,   10'000'000,
+      25'000'000,    50'000'000,    100'000'000,    250'000'000,   500'000'000, 1'000'000'000,
+      2'500'000'000, 5'000'000'000, 10'000'000'000, 30'000'000'000};
+  std::array<Counter, k_bounds_ns.size() + 1> counts;  ///< not cumulated; the last: longer than all bounds
+  Counter sum_ns;
+
+  void observe(std::uint64_t ns) {
+    counts[static_cast<std::size_t>(std::ranges::lower_bound(k_bounds_ns, ns) - k_bounds_ns.begin())].add();
+    sum_ns.add(ns);
+  }
+};
+
+/// How many kinds of requests there may be: see BodyAdmission.
+inline constexpr std::size_t k_request_kinds_max = 8;
+
 /// What one worker's HTTP side counts.
 struct Stats {
   Counter connections_opened;
@@ -33,6 +55,8 @@ struct Stats {
   Counter copied_bytes;  ///< payload bytes that net/copy moved in user space
   Counter memory_waits;  ///< bodies that had to wait for a lease
   Counter accept_pauses;
+  /// Of answered requests, by kind: from the first byte received to the last one sent.
+  std::array<Durations, k_request_kinds_max> durations;
 };
 
 }  // namespace http

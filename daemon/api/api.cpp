@@ -93,6 +93,13 @@ bool sends_no_image(const Route& route, const http::RequestHead& head) {
 
 std::span<const Route> routes() { return k_routes; }
 
+RequestKind kind_of(const Route& route) {
+  if (route.role == Role::peer) return RequestKind::peer;
+  if (route.resource == equalize || route.resource == histogram || route.resource == echo) return RequestKind::image;
+  if (route.body == BodyKind::image) return RequestKind::submit;
+  return route.method == "GET" ? RequestKind::read : RequestKind::change;
+}
+
 Match match_route(std::string_view method, std::string_view path) {
   Match match;
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
@@ -174,18 +181,19 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
       return std::unexpected(with_body_closed(std::move(response), head));
     }
   }
-  if (match.route->body == BodyKind::none) return http::BodyAdmission{0};
-  if (match.route->body == BodyKind::copy) return http::BodyAdmission{services_.options.max_upload_bytes};
-  if (match.route->body == BodyKind::ids) return http::BodyAdmission{k_ids_bytes_max};
-  if (match.route->body == BodyKind::tables) return http::BodyAdmission{k_tables_bytes_max};
+  http::BodyAdmission admission{services_.options.max_upload_bytes, nullptr,
+                                static_cast<std::uint8_t>(kind_of(*match.route))};
+  if (match.route->body == BodyKind::none) admission.bytes_max = 0;
+  if (match.route->body == BodyKind::ids) admission.bytes_max = k_ids_bytes_max;
+  if (match.route->body == BodyKind::tables) admission.bytes_max = k_tables_bytes_max;
+  if (match.route->body != BodyKind::image) return admission;
   // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.
   if (worker_.pipeline().in_hand() >= services_.options.max_requests_queued)
     return std::unexpected(with_body_closed(
         problem_response(make_problem(503, "overloaded", "images are in hand on this worker",
                                       worker_.pipeline().in_hand(), services_.options.max_requests_queued)),
         head));
-  if (sends_no_image(*match.route, head)) return http::BodyAdmission{0};
-  http::BodyAdmission admission{services_.options.max_upload_bytes};
+  if (sends_no_image(*match.route, head)) admission.bytes_max = 0;
   const bool fits = head.content_length.value_or(0) <= admission.bytes_max;
   if (match.route->resource == equalize && fits) admission.watcher = express_.board(head);
   return admission;

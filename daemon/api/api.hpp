@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -53,6 +54,12 @@ struct Route {
 };
 
 std::span<const Route> routes();
+
+/// By what durations of requests are told apart, since a probe and an image of a gigabyte have little in common.
+enum class RequestKind : std::uint8_t { refused, image, submit, read, change, peer };
+inline constexpr std::array<const char*, 6> k_request_kind_names{"refused", "image",  "submit",
+                                                                 "read",    "change", "peer"};
+RequestKind kind_of(const Route& route);
 
 struct Match {
   const Route* route = nullptr;

@@ -395,6 +395,9 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
     return;
   }
   replace(record, std::move(next));
+  // An image of a dataset waits for whoever finalizes it.
+  if (record.dataset.empty())
+    durations_s_.observe(static_cast<double>(std::max<std::int64_t>(record.finished_ms - record.created_ms, 0)) / 1e3);
   drop_input(id);
   answer_waiters(id);
   if (needs_tables(record)) queue_for_tables(id);
@@ -440,6 +443,8 @@ void Engine::publish_counts() {
   now.running = in_state_[index_of(JobState::running)];
   now.done = in_state_[index_of(JobState::done)];
   now.failed = in_state_[index_of(JobState::failed)];
+  now.counted = in_state_[index_of(JobState::counted)];
+  now.datasets = datasets_.all().size();
   now.copies = copies_.size();
   const std::lock_guard lock(counts_mutex_);
   published_ = now;

@@ -104,6 +104,7 @@ Connection::Stepping Connection::exchange() {
   const bool close = received == Step::refused || !keep_alive_after(*response_);
   auto writing = write_response(*response_, close);
   const Step written = co_await std::move(writing);
+  if (written == Step::ok) server_.stats.durations[kind_].observe(since_received_ns());
   response_.reset();
   set_in_flight(0);
   if (written == Step::ok && !close) co_return Step::ok;
@@ -133,6 +134,7 @@ Connection::Stepping Connection::receive_request() {
 /// An idle connection holds no memory of the pool.
 Connection::Stepping Connection::await_first_byte() {
   has_head_ = false;
+  kind_ = 0;
   is_head_request_ = false;
   is_http_1_0_ = false;
   if (filled_ > 0) co_return Step::ok;
@@ -203,6 +205,8 @@ Connection::Step Connection::admit() {
   }
   body_bytes_max_ = admission->bytes_max;
   watcher_ = admission->watcher;
+  kind_ = admission->kind;
+  assert(kind_ < k_request_kinds_max);
   assert(!watcher_ || (body_announced && !head_.chunked));
   const std::uint64_t length = head_.content_length.value_or(0);
   if (body_announced && body_bytes_max_ == 0) return refuse(413, "too-large", "no body is expected here", length, 0);
@@ -218,14 +222,16 @@ Connection::Step Connection::admit() {
   return Step::ok;
 }
 
+std::uint64_t Connection::since_received_ns() const {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - received_from_).count());
+}
+
 void Connection::dispatch() {
   Request request;
   request.head = head_;
   request.body = lease_.bytes().subspan(head_bytes_, body_bytes_);
   request.lease = std::move(lease_);
-  const auto received = Clock::now() - received_from_;
-  request.receive_ns =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(received).count());
+  request.receive_ns = since_received_ns();
   lease_ = std::move(next_lease_);
   filled_ = std::exchange(next_filled_, 0);
   disarm();

@@ -51,6 +51,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   Step admit();
   asio::awaitable<void> await_response();
   void dispatch();
+  std::uint64_t since_received_ns() const;
   void finish();
   Step refuse(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
               std::uint64_t limit);
@@ -119,6 +120,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_max_ = 0;
   BodyWatcher* watcher_ = nullptr;  ///< of the request that is being received
+  std::uint8_t kind_ = 0;
   std::size_t body_bytes_ = 0;
   Clock::time_point received_from_;  ///< first byte of the header
   Clock::time_point body_from_;

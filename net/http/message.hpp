@@ -134,6 +134,7 @@ class BodyWatcher {
 struct BodyAdmission {
   std::uint64_t bytes_max = 0;     ///< a longer body gets 413 with this limit; 0: no body is expected, one gets 413
   BodyWatcher* watcher = nullptr;  ///< null: none; only for a body of known length, which is not 0
+  std::uint8_t kind = 0;           ///< durations are counted by it, below k_request_kinds_max; those refused have 0
 };
 
 /// Implemented by daemon/. Both are called on the connection's worker thread and must not block.

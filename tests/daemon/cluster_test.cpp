@@ -128,8 +128,8 @@ TEST_F(ClusterTest, OfTheProbesReadyAloneAsksForZooKeeper) {
 TEST_F(ClusterTest, MetricsFollowTheBoard) {
   declare_metrics(rig_.services);
   publish();
-  EXPECT_EQ(metric("histod_zookeeper_state{state=\"CONNECTED\"}"), "1");
-  EXPECT_EQ(metric("histod_zookeeper_state{state=\"LOST\"}"), "0");
+  EXPECT_EQ(metric("histod_zookeeper_session_state{histod_zookeeper_session_state=\"CONNECTED\"}"), "1");
+  EXPECT_EQ(metric("histod_zookeeper_session_state{histod_zookeeper_session_state=\"LOST\"}"), "0");
   EXPECT_EQ(metric("histod_zookeeper_session_losses_total"), "2");
   EXPECT_EQ(metric("histod_zookeeper_suspensions_total"), "5");
   EXPECT_EQ(metric("histod_fleet_members"), "3");
