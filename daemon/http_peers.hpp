@@ -21,10 +21,10 @@ class HttpPeers final : public PeerLink {
 
   HttpPeers(Services& services, control::Executor& executor) : services_(services), executor_(executor) {}
 
-  void share(std::string node, std::string dataset, Reply<jobs::Share> reply) override;
-  void stage(std::string node, std::string dataset, std::uint64_t revision, jobs::SharedTables tables,
+  void share(std::string node, AskedDataset dataset, Reply<jobs::Share> reply) override;
+  void stage(std::string node, AskedDataset dataset, std::uint64_t revision, jobs::SharedTables tables,
              Reply<void> reply) override;
-  void tables(std::string node, std::string dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) override;
+  void tables(std::string node, AskedDataset dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) override;
   void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) override;
   void owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;
   void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;

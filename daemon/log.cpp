@@ -110,7 +110,8 @@ std::string format_log_line(LogFormat format, std::int64_t now_ms, LogLevel leve
   append_field(line, format, "ts", std::string_view(format_time(now_ms)));
   append_field(line, format, "level", level_name(level));
   append_field(line, format, "msg", message);
-  for (const LogField& field : fields) append_field(line, format, field.key, field.value);
+  for (const LogField& field : fields)
+    if (!field.key.empty()) append_field(line, format, field.key, field.value);
   if (format == LogFormat::json) line += '}';
   return line + '\n';
 }

@@ -15,7 +15,8 @@
 
 namespace histod::daemon {
 
-/// A key and its value. Views only: made inside the call that logs it. Keys are ours: lower case and underscores.
+/// A key and its value. Views only: made inside the call that logs it. Keys are ours: lower case and underscores; a
+/// field without a key is left out.
 struct LogField {
   using Value = std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool>;
   std::string_view key;

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/api/api.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <fmt/core.h>
 
 #include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/peer_message.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
+#include "net/http/text.hpp"
 
 namespace histod::daemon::api {
 
@@ -81,6 +85,14 @@ http::Response with_body_closed(http::Response response, const http::RequestHead
   return response;
 }
 
+/// Two of them are none.
+std::string traceparent_of(const http::RequestHead& head) {
+  const auto is_one = [](const http::Field& field) { return http::iequals(field.name, k_traceparent_field); };
+  const auto first = std::ranges::find_if(head.fields, is_one);
+  if (first == head.fields.end() || std::any_of(std::next(first), head.fields.end(), is_one)) return {};
+  return parse_traceparent(first->value);
+}
+
 /// A request that names its image, and need not say that none follows.
 bool sends_no_image(const Route& route, const http::RequestHead& head) {
   if (head.content_length || head.chunked) return false;
@@ -132,6 +144,7 @@ Api::Api(Services& services, Worker& worker)
       express_(*this, worker.pipeline(), worker.arena(), worker.mailbox(), worker.arena_apart()) {}
 
 std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
+  const std::string trace = traceparent_of(head);
   const Verdict verdict = services_.auth.check(head.field("Authorization"), head.peer, needed);
   switch (verdict.access) {
     case Access::granted:
@@ -139,10 +152,12 @@ std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed
     case Access::missing:
       return make_problem(401, "unauthorized", "send a token as Authorization: Bearer TOKEN");
     case Access::wrong:
-      services_.log.warn("refused token", {{"peer", head.peer}, {"method", head.method}, {"path", head.path}});
+      services_.log.warn("refused token",
+                         {{"peer", head.peer}, {"method", head.method}, {"path", head.path}, trace_field(trace)});
       return make_problem(401, "unauthorized", "the token is not one of this node's");
     case Access::forbidden:
-      services_.log.warn("role too low", {{"peer", head.peer}, {"token", verdict.name}, {"path", head.path}});
+      services_.log.warn("role too low",
+                         {{"peer", head.peer}, {"token", verdict.name}, {"path", head.path}, trace_field(trace)});
       return make_problem(
           403, "forbidden",
           fmt::format("the token's role is {}; this takes {}", role_name(verdict.role), role_name(needed)));
@@ -171,15 +186,19 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
     std::uint64_t retry_after_s = 0;
     if (const auto problem = authorize(head, needed, retry_after_s)) {
       if (needed == Role::peer) {
+        const std::string trace = traceparent_of(head);
         ++services_.peer_intrusions;
         services_.log.warn("security: whoever is no node asks as one",
-                           {{"peer", head.peer}, {"path", head.path}, {"status", problem->status}});
+                           {{"peer", head.peer}, {"path", head.path}, {"status", problem->status}, trace_field(trace)});
       }
       http::Response response = text_response(problem->status, k_problem_type, problem_json(*problem));
       if (problem->status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"histod\"");
       if (problem->status == 429) response.fields.emplace_back("Retry-After", fmt::format("{}", retry_after_s));
       return std::unexpected(with_body_closed(std::move(response), head));
     }
+    if (const std::string trace = traceparent_of(head); !trace.empty())
+      services_.log.write(trace_level(trace), "request",
+                          {{"method", head.method}, {"path", head.path}, {"peer", head.peer}, trace_field(trace)});
   }
   http::BodyAdmission admission{services_.options.max_upload_bytes, nullptr,
                                 static_cast<std::uint8_t>(kind_of(*match.route))};
@@ -209,15 +228,19 @@ void Api::go_on(http::Request request, http::Responder responder, std::unique_pt
   // Whoever is no node of the fleet cannot have one answer for another.
   const bool forwarded = request.head.field(k_forwarded) == "1" &&
                          services_.auth.role_of(request.head.field("Authorization")) == Role::peer;
+  std::string traceparent = traceparent_of(request.head);
   resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter),
-                   std::move(early_decode), forwarded});
+                   std::move(early_decode), forwarded, std::move(traceparent)});
 }
 
 http::Response Api::refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
                             std::uint64_t limit, const http::RequestHead* head) {
-  if (head != nullptr)
-    services_.log.debug("request refused",
-                        {{"status", status}, {"code", code}, {"peer", head->peer}, {"path", head->path}});
+  if (head != nullptr && services_.log.enabled(LogLevel::debug)) {
+    const std::string trace = traceparent_of(*head);
+    services_.log.debug(
+        "request refused",
+        {{"status", status}, {"code", code}, {"peer", head->peer}, {"path", head->path}, trace_field(trace)});
+  }
   return problem_response(make_problem(status, code, std::string(detail), value, limit));
 }
 

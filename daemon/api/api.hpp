@@ -32,6 +32,7 @@ struct Context {
   std::string parameter;                                ///< what stood for "{}" in the route's path, decoded
   std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
   bool forwarded = false;                               ///< another node asks for what is here
+  std::string traceparent = {};                         ///< as parse_traceparent() has it; empty: none
   net::Lease file = {};                                 ///< holds an image that was not sent but read
   std::span<std::byte> file_bytes = {};                 ///< in `file`; empty: the image is the request's body
 

@@ -41,6 +41,7 @@ struct NewJob {
   bool provisional = false;
   std::string placement = {};  ///< auto, local, fleet, or empty; no part of what makes two requests the same
   JobFiles files = {};
+  std::string traceparent = {};  ///< of the request; empty: none
 };
 
 struct Submitted {
