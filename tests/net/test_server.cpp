@@ -36,7 +36,8 @@ std::expected<BodyAdmission, Response> TestHandler::admit(const RequestHead& hea
   if (head.path == "/denied") return std::unexpected(plain(401, "denied"));
   if (head.path == "/nobody") return BodyAdmission{0};
   const bool watched = head.path == "/watched" && head.content_length.value_or(0) > 0;
-  return BodyAdmission{body_bytes_max, watched ? watcher : nullptr};
+  const std::uint8_t kind = head.path == "/echo" ? 7 : 1;
+  return BodyAdmission{body_bytes_max, watched ? watcher : nullptr, kind};
 }
 
 void TestHandler::handle(Request request, Responder responder) {

@@ -41,7 +41,7 @@ struct GrowingBody final : net::http::BodySource {
 
 /// Answers by path: /echo the body, /streamed `growing`, /watched as its `watcher` says, /hello a greeting, /later when
 /// the test says so, /drop never, /leased and /static other kinds of bodies, /nobody admits no body, /denied refuses
-/// with 401, /empty 204. Anything else: 404.
+/// with 401, /empty 204. Anything else: 404. Requests to /echo are of kind 7, others of kind 1.
 class TestHandler final : public net::http::Handler {
  public:
   explicit TestHandler(net::BufferPool& pool) : pool_(pool) {}
