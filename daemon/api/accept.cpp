@@ -65,7 +65,7 @@ void refuse(WaitingPtr waiting, const jobs::Submitted& submitted, Problem proble
                                                         WaitingPtr w) { withdrawn(std::move(w), id, problem); }));
 }
 
-void tell(Context& context, const jobs::Submitted& submitted, net::http::Response response) {
+void say_accepted(Context& context, const jobs::Submitted& submitted, net::http::Response response) {
   const std::string& trace = context.traceparent;
   context.services.log.write(trace_level(trace), "job accepted",
                              {{"job", submitted.record.id}, {"replayed", submitted.replayed}, trace_field(trace)});
@@ -109,7 +109,7 @@ void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, A
   const std::size_t wanted = copies_wanted(services, submitted);
   if (wanted == 0) {
     services.engine.settle(submitted.record.id);
-    return tell(waiting->context, submitted, answer(submitted, services.options.node_name));
+    return say_accepted(waiting->context, submitted, answer(submitted, services.options.node_name));
   }
   const auto bytes = in_one_piece(*waiting, sent);
   if (bytes.empty())
@@ -131,7 +131,7 @@ void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, A
                 net::http::Response response = answer(submitted, context.services.options.node_name);
                 const std::chrono::duration<double, std::milli> took = Clock::now() - began;
                 response.fields.emplace_back("Server-Timing", fmt::format("copy;dur={:.3f}", took.count()));
-                tell(context, submitted, std::move(response));
+                say_accepted(context, submitted, std::move(response));
               });
 }
 
