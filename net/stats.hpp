@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "net/http/websocket.hpp"
+
 namespace histod::net {
 
 /// A counter that one thread writes and any thread reads. Wraps after 2^64.
@@ -51,12 +53,15 @@ struct Stats {
   Counter guard_refusals;  ///< requests that the header guard refused
   Counter timeouts_header, timeouts_body, timeouts_write;
   Counter tls_failures;
-  Counter received_bytes, sent_bytes;
-  Counter copied_bytes;  ///< payload bytes that net/copy moved in user space
-  Counter memory_waits;  ///< bodies that had to wait for a lease
+  Counter received_bytes, sent_bytes;  ///< of WebSockets the payload of messages
+  Counter copied_bytes;                ///< payload bytes that net/copy moved in user space
+  Counter memory_waits;                ///< bodies that had to wait for a lease
   Counter accept_pauses;
   /// Of answered requests, by kind: from the first byte received to the last one sent.
   std::array<Durations, k_request_kinds_max> durations;
+  Counter websockets_opened;                                ///< whose handshake was done
+  Counter websockets_open;                                  ///< gauge
+  std::array<Counter, k_websocket_ends> websockets_closed;  ///< by WebSocketEnd; all of them: opened less open
 };
 
 }  // namespace http

@@ -37,6 +37,7 @@ void Connection::start() {
 }
 
 void Connection::drain() {
+  if (websocket_) websocket_->drain();
   if (idle_) abort();
 }
 
@@ -100,6 +101,11 @@ Connection::Stepping Connection::exchange() {
     auto waiting = await_response();
     co_await std::move(waiting);
     if (!response_) co_return Step::closed;
+  }
+  if (response_->websocket) {
+    auto serving = serve_websocket();
+    co_await std::move(serving);
+    co_return Step::closed;
   }
   const bool close = received == Step::refused || !keep_alive_after(*response_);
   auto writing = write_response(*response_, close);
@@ -184,7 +190,7 @@ Connection::Step Connection::parse_head_section(std::size_t section_bytes) {
   }
   const GuardedHead& guarded = parsed->guarded;
   head_ = {guarded.method,         guarded.target,  guarded.path,   guarded.query, fields_,
-           guarded.content_length, guarded.chunked, stream_->tls(), peer_};
+           guarded.content_length, guarded.chunked, stream_->tls(), peer_,         guarded.version_minor};
   has_head_ = true;
   head_bytes_ = section_bytes;
   body_bytes_ = 0;
@@ -227,6 +233,8 @@ std::uint64_t Connection::since_received_ns() const {
 }
 
 void Connection::dispatch() {
+  const bool handshake = is_websocket_upgrade(head_) && !websocket_trouble(head_);
+  websocket_key_ = handshake ? head_.field("Sec-WebSocket-Key") : std::string_view();
   Request request;
   request.head = head_;
   request.body = lease_.bytes().subspan(head_bytes_, body_bytes_);
@@ -248,11 +256,37 @@ asio::awaitable<void> Connection::await_response() {
   awaiting_response_ = false;
 }
 
+/// What came behind the request are the client's first frames. All that a request needs is given back: a client of a
+/// feed may be idle for days.
+asio::awaitable<void> Connection::serve_websocket() {
+  WebSocketSession::Upgrade upgrade{std::exchange(websocket_key_, {}), std::move(lease_), std::exchange(filled_, 0)};
+  websocket_ = std::make_unique<WebSocketSession>(server_, *stream_, std::move(*response_), std::move(upgrade));
+  response_.reset();
+  fields_ = {};
+  out_ = {};
+  disarm();
+  if (server_.draining) websocket_->drain();
+  auto running = websocket_->run();
+  co_await std::move(running);
+  const bool leave = !websocket_->cut() && !aborted_;
+  websocket_.reset();
+  if (!leave) co_return;
+  unread_input_ = true;
+  auto lingering = linger();
+  co_await std::move(lingering);
+}
+
 void Connection::respond(Response response) {
   if (!stream_ || aborted_) return;
   if (response.status == 500 && std::holds_alternative<std::monostate>(response.body) &&
       response.content_type.empty()) {
     response = server_.handler.refusal(500, "internal", "the request was dropped without an answer", 0, 0, nullptr);
+  }
+  if (response.websocket && websocket_key_.empty()) {
+    response =
+        server_.handler.refusal(500, "internal", "a WebSocket for a request that cannot have one", 0, 0, nullptr);
+  } else if (response.websocket && unread_input_) {
+    response = server_.handler.refusal(503, "overloaded", "no memory for what came behind the request", 0, 0, nullptr);
   }
   response_ = std::move(response);
   if (awaiting_response_) event_.notify();

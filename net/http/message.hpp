@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "net/buffer_pool.hpp"
+#include "net/http/websocket.hpp"
 
 namespace histod::net::http {
 
@@ -35,7 +36,8 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;  ///< absent: none, or chunked
   bool chunked = false;
   bool tls = false;
-  std::string_view peer;  ///< numeric address without the port
+  std::string_view peer;       ///< numeric address without the port
+  unsigned version_minor = 1;  ///< of HTTP/1
   /// The first field of that name, or an empty view.
   std::string_view field(std::string_view name) const;
 };
@@ -88,6 +90,9 @@ struct Response {
   std::variant<std::monostate, std::string, std::span<const std::byte>, LeasedBytes, StreamedBody>
       body;            ///< a span is static data
   bool close = false;  ///< close the connection after this response
+  /// With status 101, for a request without websocket_trouble(): the connection is a WebSocket from now on. `fields` go
+  /// out with the handshake, what a handshake must have is added, the rest means nothing.
+  std::unique_ptr<WebSocketHandler> websocket;
 
   std::size_t body_bytes() const;
 };
