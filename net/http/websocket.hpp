@@ -42,7 +42,7 @@ struct WebSocketOptions {
   std::chrono::milliseconds silence_max{40'000};   ///< without any frame, a pong included
   std::chrono::milliseconds send_timeout{10'000};  ///< for each message to get out, and for the handshake
   std::chrono::milliseconds close_timeout{5'000};  ///< for the client to answer a close frame
-  std::string subprotocol;  ///< said in the handshake; one that the client offered, or empty: none is said
+  std::string subprotocol = {};  ///< said in the handshake; one that the client offered, or empty: none is said
 };
 
 /// An open WebSocket, as its handler sees it. Used on the connection's thread only.

@@ -55,7 +55,18 @@ void TestHandler::handle(Request request, Responder responder) {
     growing_for = responder.send_streamed(std::move(response));
     return;
   }
+  if (request.head.path.starts_with("/socket")) return responder.send(upgrade(request.head));
   answer(std::move(request), std::move(responder));
+}
+
+Response TestHandler::upgrade(const RequestHead& head) {
+  const auto trouble = net::http::websocket_trouble(head);
+  if (trouble && head.path == "/socket") return net::http::websocket_refusal(*this, head, *trouble);
+  Response response;
+  response.status = 101;
+  response.fields.emplace_back("X-Path", std::string(head.path));
+  response.websocket = make_socket();
+  return response;
 }
 
 void TestHandler::answer(Request request, Responder responder) {
