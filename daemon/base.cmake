@@ -36,8 +36,21 @@ target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute 
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
 # Events and what other tools say, as values: histoctl has it too.
 add_library(histod_telemetry STATIC
-  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event.cpp)
-target_link_libraries(histod_telemetry PUBLIC PkgConfig::FMT Boost::json)
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/flux_signature.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_ansible.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_argocd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_flux.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_k8s.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_kubeadm.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_systemd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_terraform.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_tinkerbell.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalizer.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/redact.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/redact_json.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/tool_stream.cpp)
+target_link_libraries(histod_telemetry PUBLIC PkgConfig::FMT Boost::json OpenSSL::Crypto)
 # Jobs and datasets, of this node and of the fleet: without Asio too, but results.cpp knows net/'s messages, whose code is in
 # the library of either back-end.
 add_library(histod_daemon_jobs STATIC
