@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What deploy/ansible/callback_plugins/histod_events.py writes: one object on a line,
-// {"histod_ansible": 1, "run", "seq", "time", "event", "playbook", "play", "role", "task", "action", "host", "changed",
-//  "ignored", "duration_ms", "message", "no_log", "stats"}. `run` and `seq` name a line wherever it stands, so that ids
+// {"histod_ansible": 1, "rollout", "run", "seq", "time", "event", "playbook", "play", "role", "task", "action", "host",
+//  "changed", "ignored", "duration_ms", "message", "no_log", "stats"}. `run` and `seq` name a line wherever it stands,
+//  so that ids
 // do not depend on how lines are put together.
 #include <array>
 
@@ -89,7 +90,8 @@ class AnsibleStream final : public ToolStream {
  private:
   void take(const json::object& line) override {
     const std::string run = text_at(line, {"run"});
-    if (!run.empty()) adopt_rollout(run);
+    const std::string rollout = text_at(line, {"rollout"});
+    if (!run.empty()) adopt_rollout(rollout.empty() ? run : rollout);
     if (const auto sequence = number_at(line, {"seq"}); sequence && !run.empty()) {
       set_place(fmt::format("{}/{}", run, *sequence));
     }

@@ -49,11 +49,22 @@ Severity terraform_level(std::string_view level) {
   return level == "debug" || level == "trace" ? Severity::debug : Severity::info;
 }
 
-/// The detail without what a failing command wrote, which may hold anything.
-std::string without_output(std::string_view detail) {
-  const std::size_t at = detail.find(" Output: ");
-  if (at == std::string_view::npos) return std::string(detail);
-  return fmt::format("{} Output: [{} bytes withheld]", detail.substr(0, at), detail.size() - at - 9);
+/// The detail without a failing command and what it wrote, which may hold anything:
+/// "Error running command '...': exit status 3. Output: ...".
+std::string without_command(std::string_view detail) {
+  constexpr std::string_view k_begin = "Error running command '";
+  constexpr std::string_view k_output = " Output: ";
+  std::string out(detail);
+  if (const std::size_t at = out.find(k_output); at != std::string::npos) {
+    const std::size_t bytes = out.size() - at - k_output.size();
+    out.replace(at + k_output.size(), bytes, fmt::format("[{} bytes withheld]", bytes));
+  }
+  const std::size_t begin = out.find(k_begin);
+  if (begin == std::string::npos) return out;
+  const std::size_t command = begin + k_begin.size();
+  const std::size_t end = out.rfind("': ");
+  return out.replace(command, end == std::string::npos || end < command ? out.size() - command : end - command,
+                     "[withheld]");
 }
 
 /// Names only: a value need not be marked as sensitive to be a secret.
@@ -126,7 +137,7 @@ class TerraformStream final : public ToolStream {
   void tell_diagnostic(const json::object& document, Fact fact) {
     const json::object& diagnostic = object_at(document, {"diagnostic"});
     const std::string summary = text_at(diagnostic, {"summary"});
-    const std::string detail = without_output(text_at(diagnostic, {"detail"}));
+    const std::string detail = without_command(text_at(diagnostic, {"detail"}));
     fact.severity = terraform_level(text_at(diagnostic, {"severity"}));
     fact.resource = text_at(diagnostic, {"address"});
     const bool error = fact.severity == Severity::error;

@@ -17,7 +17,9 @@ using Clock = LineSource::Clock;
 constexpr std::chrono::milliseconds k_flush_after{500};
 
 /// A tool's lines that are JSON name its run: the first one has a time, or a version of the objects. Text has none.
+/// Ansible's lines have a name themselves.
 std::string default_rollout(std::string_view tool, std::string_view first_line) {
+  if (tool == "ansible") return {};
   const std::string what = first_line.starts_with('{') && first_line.size() > 1
                                ? std::string(first_line)
                                : fmt::format("{} {}", daemon::wall_clock_ms(), ::getpid());
