@@ -20,12 +20,6 @@ constexpr std::uint16_t k_going_away = 1001;
 constexpr std::uint16_t k_bad_payload = 1007;
 constexpr std::size_t k_reason_bytes_max = 123;
 
-WebSocketEnd end_by(const boost::system::error_code& error) {
-  if (error == websocket::error::closed) return WebSocketEnd::by_peer;
-  const bool broke_a_rule = error.category() == make_error_code(websocket::error::closed).category();
-  return broke_a_rule ? WebSocketEnd::protocol : WebSocketEnd::lost;
-}
-
 bool may_be_sent(std::uint16_t code) {
   return code >= 1000 && code <= 4999 && (code < 1004 || code > 1006) && code != 1015;
 }
@@ -122,14 +116,19 @@ asio::awaitable<void> WebSocketSession::receive() {
     arm(next_deadline());
     auto reading = ws.async_read_some(asio::buffer(received_), k_await);
     const auto [error, bytes] = co_await std::move(reading);
-    if (error) {
-      if (!end_) end_ = end_by(error);
-      co_return;
-    }
+    if (closing_ && error == asio::error::operation_aborted) co_return;
+    if (error) co_return end_by_read(error);
     heard();
     server_.stats.received_bytes.add(bytes);
     if (!closing_ && !deliver(bytes)) close_as(WebSocketEnd::protocol, k_bad_payload, "no UTF-8");
   }
+}
+
+void WebSocketSession::end_by_read(const Error& error) {
+  const bool from_beast = error.category() == make_error_code(websocket::error::closed).category();
+  // A message may still be on its way, and nobody else waits for it.
+  if (!from_beast) return end(WebSocketEnd::lost);
+  if (!end_) end_ = error == websocket::error::closed ? WebSocketEnd::by_peer : WebSocketEnd::protocol;
 }
 
 /// False: a text that is none.
@@ -239,8 +238,9 @@ void WebSocketSession::on_timer() {
   const auto now = Clock::now();
   if (now >= close_until_) return end(*end_);
   if (now >= send_until_) return end(WebSocketEnd::stalled);
-  if (open_ && now >= heard_at_ + options_.silence_max) return end(WebSocketEnd::silent);
-  if (open_ && !closing_ && now >= pinged_at_ + options_.ping_interval) {
+  const bool talks = open_ && !closing_;
+  if (talks && now >= heard_at_ + options_.silence_max) return end(WebSocketEnd::silent);
+  if (talks && now >= pinged_at_ + options_.ping_interval) {
     pinged_at_ = now;
     ping();
   }

@@ -54,6 +54,7 @@ class WebSocketSession final : public WebSocket {
   void on_sent(const Error& error);
   void close_as(WebSocketEnd how, std::uint16_t code, std::string_view reason);
   void end(WebSocketEnd how);
+  void end_by_read(const Error& error);
   void ping();
   void finished_one();
 
