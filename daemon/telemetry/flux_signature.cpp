@@ -13,7 +13,7 @@ namespace histod::daemon::telemetry {
 namespace {
 
 constexpr std::string_view k_algorithm = "sha256=";
-constexpr std::size_t k_digest_bytes = 32;
+constexpr std::size_t k_signature_bytes = 32;
 
 /// 16: none.
 unsigned hex_value(char c) {
@@ -28,8 +28,8 @@ unsigned hex_value(char c) {
 bool is_flux_signature(std::string_view header, std::string_view body, std::string_view key) {
   if (key.empty() || key.size() > INT_MAX || !header.starts_with(k_algorithm)) return false;
   header.remove_prefix(k_algorithm.size());
-  if (header.size() != 2 * k_digest_bytes) return false;
-  std::array<unsigned char, k_digest_bytes> claimed{};
+  if (header.size() != 2 * k_signature_bytes) return false;
+  std::array<unsigned char, k_signature_bytes> claimed{};
   for (std::size_t i = 0; i < claimed.size(); ++i) {
     const unsigned high = hex_value(header[2 * i]);
     const unsigned low = hex_value(header[2 * i + 1]);
@@ -40,7 +40,7 @@ bool is_flux_signature(std::string_view header, std::string_view body, std::stri
   unsigned bytes = 0;
   const bool made = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
                          reinterpret_cast<const unsigned char*>(body.data()), body.size(), digest.data(), &bytes);
-  return made && bytes == k_digest_bytes && CRYPTO_memcmp(digest.data(), claimed.data(), k_digest_bytes) == 0;
+  return made && bytes == k_signature_bytes && CRYPTO_memcmp(digest.data(), claimed.data(), k_signature_bytes) == 0;
 }
 
 }  // namespace histod::daemon::telemetry

@@ -139,7 +139,9 @@ class ArgocdStream final : public ToolStream {
           .layer = "gitops",
           .resource = state.name,
           .status = verdict.status,
-          .error = failed ? (state.message.empty() ? state.health : state.message) : "",
+          .error = failed ? (verdict.verb == "sync_failed" && !state.message.empty() ? state.message
+                                                                                     : "health is " + state.health)
+                          : "",
           .raw = std::move(raw)});
   }
 

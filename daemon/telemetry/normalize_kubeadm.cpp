@@ -96,7 +96,7 @@ class KubeadmStream final : public ToolStream {
 
   void tell_klog(std::string_view line, const KlogLine& klog) {
     Fact fact = text_fact(line);
-    fact.message = klog.message;
+    if (fact.message != k_redacted) fact.message = klog.message;
     fact.verb = "kubelet";
     fact.layer = "kubernetes";
     fact.resource = "kubelet";

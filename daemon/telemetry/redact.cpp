@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace histod::daemon::telemetry {
@@ -226,7 +227,9 @@ class TextRedactor {
     std::size_t slashes = 0;
     std::size_t at = opened + 1;
     for (; at < text_.size(); ++at) {
-      if (text_[at] == quote && slashes <= slashes_max) break;
+      const bool doubled = slashes_max == 0 && peek(at + 1) == quote;  // SQL's and YAML's way to write a quote
+      if (text_[at] == quote && slashes <= slashes_max && !doubled) break;
+      if (text_[at] == quote && doubled) ++at;
       slashes = text_[at] == '\\' ? slashes + 1 : 0;
     }
     keep_until(opened + 1);
@@ -289,6 +292,7 @@ std::string redact_text(std::string_view text) { return TextRedactor(text).run()
 
 std::string LineRedactor::line(std::string_view text) {
   std::string out;
+  const bool value = std::exchange(name_before_, false) && !text.empty();
   if (inside_key_) {
     const std::size_t tail = text.find(k_key_end);
     if (tail == std::string_view::npos) return std::string(k_redacted);
@@ -301,6 +305,12 @@ std::string LineRedactor::line(std::string_view text) {
   inside_key_ = begin != std::string_view::npos &&
                 text.substr(begin, k_key_begin.size() + k_label_bytes_max).contains(k_private_key) &&
                 text.find(k_key_end, begin) == std::string_view::npos;
+  if (value) return std::string(k_redacted);
+  if (text.ends_with(':') || text.ends_with('=')) {
+    const std::string_view before = text.substr(0, text.size() - 1);
+    const auto word = std::find_if_not(before.rbegin(), before.rend(), is_word);
+    name_before_ = is_secret_name(before.substr(static_cast<std::size_t>(before.rend() - word)));
+  }
   return out + redact_text(text);
 }
 

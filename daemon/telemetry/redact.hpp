@@ -25,13 +25,15 @@ bool is_secret_name(std::string_view name);
 /// value one word is taken. Redacting again changes nothing.
 std::string redact_text(std::string_view text);
 
-/// The same for lines of one text: a private key may go over several.
+/// The same for lines of one text: a private key may go over several, and behind a line that ends with a secret name
+/// and a colon ("Using certificate key:") the next one is its value.
 class LineRedactor {
  public:
   std::string line(std::string_view text);
 
  private:
   bool inside_key_ = false;
+  bool name_before_ = false;
 };
 
 /// What redact_json() keeps; the rest is cut, and says so.

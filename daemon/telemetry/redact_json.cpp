@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t k_name_bytes_max = 128;
+constexpr std::size_t k_json_name_bytes_max = 128;
 constexpr std::string_view k_cut = "[cut]";
 
 bool is_noise(std::string_view name) {
@@ -86,7 +86,7 @@ class JsonRedactor {
       const bool secret = is_secret_name(name) || (secret_value && name == "value") ||
                           (kubernetes_secret && (name == "data" || name == "stringData"));
       const bool empty = value.is_null() || value.is_bool();
-      out[text(name, k_name_bytes_max)] = secret && !empty ? json::value(k_redacted) : copy(value, depth + 1);
+      out[text(name, k_json_name_bytes_max)] = secret && !empty ? json::value(k_redacted) : copy(value, depth + 1);
     }
     return out;
   }

@@ -21,7 +21,8 @@ constexpr std::size_t k_message_bytes_max = 1'024;
 constexpr std::size_t k_error_bytes_max = 4'096;
 constexpr std::size_t k_name_bytes_max = 256;
 constexpr std::size_t k_text_bytes_max = 8'192;
-constexpr std::size_t k_id_bytes = 16;  // of the digest
+constexpr std::size_t k_digest_bytes = 16;  // of SHA-256
+constexpr unsigned k_facts_max = 1'000;     // of one line
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view k_blank = " \t\r\n";
@@ -40,6 +41,15 @@ std::optional<json::value> parse_json(std::string_view text) {
 
 bool is_time_of_event(const std::string& text) {
   return event_trouble({.id = "1", .source = "1", .type = "1", .time = text}).empty();
+}
+
+/// In hexadecimal.
+std::string short_digest(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  std::string out;
+  for (std::size_t i = 0; i < k_digest_bytes; ++i) out += fmt::format("{:02x}", digest[i]);
+  return out;
 }
 
 std::string one_name(std::string_view text) { return std::string(trimmed(clean_text(text, k_name_bytes_max))); }
@@ -120,15 +130,17 @@ void ToolStream::adopt_rollout(std::string_view id) {
 }
 
 std::string ToolStream::make_id() {
-  const std::string all = fmt::format("{}\n{}\n{}\n{}\n{}", tool_, options_.rolloutid, place_, told_++, text_);
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(all.data()), all.size(), digest.data());
-  std::string id;
-  for (std::size_t i = 0; i < k_id_bytes; ++i) id += fmt::format("{:02x}", digest[i]);
-  return id;
+  if (told_ == 0) text_digest_ = short_digest(text_);
+  return short_digest(fmt::format("{}\n{}\n{}\n{}\n{}", tool_, options_.rolloutid, place_, told_, text_digest_));
 }
 
 void ToolStream::tell(Fact fact) {
+  if (told_ > k_facts_max) return;
+  if (told_ == k_facts_max) {
+    fact = {.verb = "cut",
+            .message = fmt::format("a line of {} says more than {} things", tool_, k_facts_max),
+            .severity = Severity::warning};
+  }
   const std::size_t plain = std::min(fact.plain_bytes, fact.message.size());
   const std::string rest = redact_text(clean_text(std::string_view(fact.message).substr(plain), fact.message.size()));
   const std::string head = clean_text(std::string_view(fact.message).substr(0, plain), k_message_bytes_max);
@@ -160,47 +172,50 @@ void ToolStream::tell(Fact fact) {
               .data = std::move(data)};
   if (!is_time_of_event(event.time)) event.time.clear();
   if (!event_trouble(event).empty()) event.data.as_object().erase("raw");  // the only member without a small bound
+  ++told_;
   last_id_ = event.id;
   out_.push_back(std::move(event));
 }
 
-const json::value* json_at(const json::value& from, JsonPath path) {
-  const json::value* at = &from;
+const json::value* json_at(const json::object& from, JsonPath path) {
+  const json::object* object = &from;
+  const json::value* at = nullptr;
   for (const std::string_view name : path) {
-    const json::object* object = at->if_object();
     at = object ? object->if_contains(name) : nullptr;
     if (!at) return nullptr;
+    object = at->if_object();
   }
   return at;
 }
 
-std::string text_at(const json::value& from, JsonPath path) {
-  const json::value* found = json_at(from, path);
+const json::value* json_at(const json::value& from, JsonPath path) {
+  const json::object* object = from.if_object();
+  return object ? json_at(*object, path) : nullptr;
+}
+
+std::string text_of(const json::value* found) {
   if (!found || !found->is_string()) return {};
   return std::string(std::string_view(found->get_string()).substr(0, k_text_bytes_max));
 }
 
-std::optional<std::int64_t> number_at(const json::value& from, JsonPath path) {
-  const json::value* found = json_at(from, path);
+std::optional<std::int64_t> number_of(const json::value* found) {
   if (!found || !found->is_number()) return std::nullopt;
-  boost::system::error_code error;
   if (found->is_double()) {
     const double number = found->get_double();
     return number > -1e15 && number < 1e15 ? std::optional(static_cast<std::int64_t>(number)) : std::nullopt;
   }
+  boost::system::error_code error;
   const auto number = found->to_number<std::int64_t>(error);
   return error ? std::nullopt : std::optional(number);
 }
 
-const json::object& object_at(const json::value& from, JsonPath path) {
+const json::object& object_of(const json::value* found) {
   static const json::object k_none;
-  const json::value* found = json_at(from, path);
   return found && found->is_object() ? found->get_object() : k_none;
 }
 
-const json::array& array_at(const json::value& from, JsonPath path) {
+const json::array& array_of(const json::value* found) {
   static const json::array k_none;
-  const json::value* found = json_at(from, path);
   return found && found->is_array() ? found->get_array() : k_none;
 }
 

@@ -48,7 +48,7 @@ class ToolStream : public Normalizer {
   virtual void take_blank() {}
   virtual void take_end() {}
 
-  /// Adds an event to those that feed() or end() gives.
+  /// Adds an event to those that feed() or end() gives: at most 1,000 for a line, and one that says so.
   void tell(Fact fact);
   /// A line of text as a fact: without secrets already, since a private key may go over several lines.
   Fact text_fact(std::string_view line);
@@ -74,6 +74,7 @@ class ToolStream : public Normalizer {
   std::string place_;
   std::string_view text_;  ///< of which the facts of now are told
   unsigned told_ = 0;      ///< facts of this text so far
+  std::string text_digest_;
   std::string last_id_;
   LineRedactor lines_;
 };
@@ -81,11 +82,17 @@ class ToolStream : public Normalizer {
 /// Members of foreign JSON, of which nothing can be relied on: what is missing or of another kind is null, empty, none.
 /// Of a text the first 8 KiB are given.
 using JsonPath = std::initializer_list<std::string_view>;
+// Both, since an object as a value would be a copy, and what is found in it gone at once.
+const boost::json::value* json_at(const boost::json::object& from, JsonPath path);
 const boost::json::value* json_at(const boost::json::value& from, JsonPath path);
-std::string text_at(const boost::json::value& from, JsonPath path);
-std::optional<std::int64_t> number_at(const boost::json::value& from, JsonPath path);
-const boost::json::object& object_at(const boost::json::value& from, JsonPath path);
-const boost::json::array& array_at(const boost::json::value& from, JsonPath path);
+std::string text_of(const boost::json::value* found);
+std::optional<std::int64_t> number_of(const boost::json::value* found);
+const boost::json::object& object_of(const boost::json::value* found);
+const boost::json::array& array_of(const boost::json::value* found);
+std::string text_at(const auto& from, JsonPath path) { return text_of(json_at(from, path)); }
+std::optional<std::int64_t> number_at(const auto& from, JsonPath path) { return number_of(json_at(from, path)); }
+const boost::json::object& object_at(const auto& from, JsonPath path) { return object_of(json_at(from, path)); }
+const boost::json::array& array_at(const auto& from, JsonPath path) { return array_of(json_at(from, path)); }
 
 /// "Ready To Go!" -> "ready_to_go": what may be a part of an event's type; at most 64 bytes, "unknown" when nothing is
 /// left.

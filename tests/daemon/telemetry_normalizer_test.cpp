@@ -59,7 +59,7 @@ std::string all_text(const std::vector<Event>& events) {
 
 class Tools : public testing::TestWithParam<std::string_view> {};
 INSTANTIATE_TEST_SUITE_P(All, Tools, testing::ValuesIn(normalizer_tools()),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 TEST_P(Tools, say_what_the_list_says) {
   const std::string tool(GetParam());

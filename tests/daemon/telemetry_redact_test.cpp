@@ -22,7 +22,7 @@ TEST(RedactText, takes_secrets_and_leaves_the_rest) {
       {"nothing to see: 3 of 4 pods", "nothing to see: 3 of 4 pods"},
       {"password=hunter2 then", "password=[redacted] then"},
       {"PASSWORD = \"two words\", then", "PASSWORD = \"[redacted]\", then"},
-      {"db_password: 'it''s', x", "db_password: '[redacted]''[redacted]"},
+      {"db_password: 'it''s', x", "db_password: '[redacted]', x"},
       {"token: abc, next", "token: [redacted], next"},
       {"(token=a,b,c)", "(token=[redacted])"},
       {R"({"apiKey":"abc","n":1})", R"({"apiKey":"[redacted]","n":1})"},
@@ -81,6 +81,9 @@ TEST(RedactText, finds_a_key_over_several_lines) {
   EXPECT_EQ(lines.line("MHcCAQEE"), "[redacted]");
   EXPECT_EQ(lines.line("-----END EC PRIVATE KEY----- done"), "[redacted] done");
   EXPECT_EQ(lines.line("plain"), "plain");
+  EXPECT_EQ(lines.line("[upload-certs] Using certificate key:"), "[upload-certs] Using certificate key:");
+  EXPECT_EQ(lines.line("0123456789abcdef"), "[redacted]");
+  EXPECT_EQ(lines.line("then: "), "then: ");
   EXPECT_EQ(lines.line("-----BEGIN CERTIFICATE-----"), "-----BEGIN CERTIFICATE-----");
   EXPECT_EQ(lines.line("abc"), "abc");
 }

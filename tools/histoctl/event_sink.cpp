@@ -55,6 +55,8 @@ class DaemonSink final : public EventSink {
       settings_.retries = 0;
       hopeless_ = sent.error().exit == Exit::refused || sent.error().exit == Exit::interrupted;
       if (!failure_) failure_ = sent.error();
+    } else {
+      settings_.retries = retries_;
     }
   }
 
@@ -96,6 +98,7 @@ class DaemonSink final : public EventSink {
   const bool json_;
   const bool quiet_;
   Settings settings_;
+  const unsigned retries_ = settings_.retries;
   Client client_;
   std::vector<std::string> held_;
   std::size_t bytes_ = 0;

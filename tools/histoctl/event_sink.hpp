@@ -29,7 +29,8 @@ class EventSink {
 };
 
 /// Batches to POST /v1/events. After a batch that could not be delivered (tried as often as --retries says) the next
-/// ones are tried once each, so that whoever writes into our pipe does not wait for long; after a refused token none.
+/// ones are tried once each until one arrives, so that whoever writes into our pipe does not wait for long; after a
+/// refused token none.
 std::unique_ptr<EventSink> sink_to_daemon(const Arguments& arguments, const Settings& settings);
 /// Lines of JSON into a file that is made or emptied, "-" being standard output. Exit::usage.
 Result<std::unique_ptr<EventSink>> sink_to_file(const std::string& path);
