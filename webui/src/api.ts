@@ -5,14 +5,24 @@ import { no_answer, parse_problem, type Problem } from './problem';
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
+export interface WorkerState {
+  cpu?: number;
+  numa_node?: number;
+  bytes_in_flight?: number;
+  leased_bytes?: number;
+  budget_bytes?: number;
+  pages?: string;
+  images?: number;
+}
+
 export interface NodeState {
   version?: string;
   backend?: string;
   node_name?: string;
   uptime_s?: number;
   isa?: string;
-  workers?: unknown[];
-  arenas?: Array<{ threads?: number }>;
+  workers?: WorkerState[];
+  arenas?: Array<{ numa_node?: number; cpus?: number[]; threads?: number }>;
   fallbacks?: Array<{ what?: string; why?: string }>;
   limits?: { upload_bytes?: number };
 }
@@ -31,19 +41,41 @@ export interface Image {
 
 const authorized = (token: string) => ({ Authorization: `Bearer ${token}` });
 
-async function get_json<T>(path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Answer<T>> {
+async function ask(method: string, path: string, token: string): Promise<Answer<Response>> {
   let response: Response;
   try {
-    response = await fetch(path, { headers, cache: 'no-store', ...(signal ? { signal } : {}) });
+    response = await fetch(path, { method, headers: authorized(token), cache: 'no-store' });
   } catch (error) {
     return { ok: false, problem: no_answer(error instanceof Error ? error.message : '') };
   }
+  if (response.ok) return { ok: true, value: response };
   const text = await response.text().catch(() => '');
-  if (!response.ok) {
-    const { status, headers: answered } = response;
-    return { ok: false, problem: parse_problem(status, answered.get('Content-Type') ?? '', text, answered.get('Retry-After')) };
+  const { status, headers: answered } = response;
+  return { ok: false, problem: parse_problem(status, answered.get('Content-Type') ?? '', text, answered.get('Retry-After')) };
+}
+
+async function json_of<T>(answer: Answer<Response>): Promise<Answer<T>> {
+  if (!answer.ok) return answer;
+  return parse_answer<T>(answer.value.status, await answer.value.text().catch(() => ''));
+}
+
+export const get_json = async <T>(path: string, token: string) => json_of<T>(await ask('GET', path, token));
+export const post_json = async <T>(path: string, token: string) => json_of<T>(await ask('POST', path, token));
+export const delete_at = (path: string, token: string) => ask('DELETE', path, token);
+
+export async function get_text(path: string, token: string): Promise<Answer<string>> {
+  const answer = await ask('GET', path, token);
+  return answer.ok ? { ok: true, value: await answer.value.text().catch(() => '') } : answer;
+}
+
+export async function get_blob(path: string, token: string): Promise<Answer<Blob>> {
+  const answer = await ask('GET', path, token);
+  if (!answer.ok) return answer;
+  try {
+    return { ok: true, value: await answer.value.blob() };
+  } catch {
+    return { ok: false, problem: no_answer('The connection was closed before all of the answer came.') };
   }
-  return parse_answer<T>(response.status, text);
 }
 
 function parse_answer<T>(status: number, text: string): Answer<T> {
@@ -55,7 +87,7 @@ function parse_answer<T>(status: number, text: string): Answer<T> {
   }
 }
 
-export const get_node = (token: string) => get_json<NodeState>('/v1/node', authorized(token));
+export const get_node = (token: string) => get_json<NodeState>('/v1/node', token);
 
 // /readyz answers 503 while the node is not ready: that is an answer, too.
 export async function get_readiness(): Promise<Readiness | null> {
