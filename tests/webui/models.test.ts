@@ -131,12 +131,12 @@ test('a queue of files: two at a time, besides the one that is shown', () => {
   assert.equal(queue.chosen_item(q)?.filename, 'a');
   assert.deepEqual(queue.to_start(q, true).map((item) => item.filename), ['b', 'c']);
   assert.deepEqual(queue.to_start(q, false).map((item) => item.filename), ['a', 'b']);
-  q = queue.change_item(q, 2, queue.sending('rule=exact'));
+  q = queue.change_item(q, 2, queue.sending('now rule=exact'));
   q = queue.change_item(q, 3, queue.on_the_way(1));
   assert.deepEqual([queue.to_start(q, true).length, q.items[2]!.state], [0, 'working']);
   q = queue.change_item(q, 3, queue.failed_by(no_answer('x')));
   assert.deepEqual(queue.to_start(q, true).map((item) => item.filename), ['d']);
-  const query = equalize_query(k_default_options);
+  const query = queue.run_key(k_default_options);
   q = queue.change_item(q, 2, queue.done_with(query, image));
   assert.equal(q.items[1]!.timing?.total_ms, 3);
   assert.deepEqual(queue.tally(q, k_default_options), { total: 4, done: 1, failed: 1, outdated: 0, bytes: 4 });
@@ -144,7 +144,7 @@ test('a queue of files: two at a time, besides the one that is shown', () => {
 
 test('other options make what is done outdated, and it goes through again when asked', () => {
   let q = queue.add_files(queue.k_empty_queue, files('a', 'b', 'c'));
-  const query = equalize_query(k_default_options);
+  const query = queue.run_key(k_default_options);
   for (const key of [1, 2]) q = queue.change_item(q, key, queue.done_with(query, image));
   q = queue.change_item(q, 3, queue.stored_as(query, 'JOB'));
   const exact = with_option(k_default_options, 'rule', 'exact');

@@ -106,6 +106,13 @@ interface Upload {
   body: Blob;
   signal: AbortSignal;
   on_sent?: (sent: number, total: number) => void;
+  filename?: string;  // sent along where the node is to know it
+}
+
+function form_of(body: Blob, filename: string): FormData {
+  const form = new FormData();
+  form.set('image', body, filename);
+  return form;
 }
 
 // XMLHttpRequest, because fetch does not tell how much was sent.
@@ -118,13 +125,13 @@ function post(upload: Upload): Promise<Answer<XMLHttpRequest>> {
     request.open('POST', upload.path);
     request.responseType = 'blob';
     request.setRequestHeader('Authorization', `Bearer ${upload.token}`);
-    request.setRequestHeader('Content-Type', 'application/octet-stream');
+    if (!upload.filename) request.setRequestHeader('Content-Type', 'application/octet-stream');
     request.upload.onprogress = (event) => upload.on_sent?.(event.loaded, upload.body.size);
     request.upload.onload = () => upload.on_sent?.(upload.body.size, upload.body.size);
     request.onabort = aborted;
     request.onerror = () => resolve({ ok: false, problem: no_answer('The connection was closed before an answer came.') });
     request.onload = () => void answer_of(request).then(resolve);
-    request.send(upload.body);
+    request.send(upload.filename ? form_of(upload.body, upload.filename) : upload.body);
   });
 }
 
@@ -143,6 +150,14 @@ export async function post_equalize(query: string, upload: Omit<Upload, 'path'>)
   const digest = /^sha-256=([0-9a-f]+)$/i.exec(request.getResponseHeader('Histod-Lut-Digest') ?? '')?.[1] ?? '';
   const blob = request.response as Blob;
   return { ok: true, value: { blob, media_type, digest, server_timing: request.getResponseHeader('Server-Timing') } };
+}
+
+// Kept on disk before it is accepted; gives the id of the job.
+export async function post_job(query: string, filename: string, upload: Omit<Upload, 'path'>): Promise<Answer<string>> {
+  const answer = await post({ ...upload, path: `/v1/jobs?${query}`, filename });
+  if (!answer.ok) return answer;
+  const job = parse_answer<{ id?: unknown }>(answer.value.status, await (answer.value.response as Blob).text());
+  return job.ok ? { ok: true, value: String(job.value.id ?? '') } : job;
 }
 
 export async function post_histogram(query: string, upload: Omit<Upload, 'path'>): Promise<Answer<Counts>> {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { choose, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
+import { dimGray, naiveEqualize } from './naive.mjs';
 import { decodePng, encodePng } from './png.mjs';
 
 const token = readToken();
@@ -22,37 +23,6 @@ beforeEach(async () => {
   trouble = watchForTrouble(page);
 });
 afterEach(async () => { await context?.close(); });
-
-// A dim gradient with a texture: 61 levels, none of them as often as another.
-function dimGray(width, height) {
-  const pixels = Buffer.alloc(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) pixels[y * width + x] = 90 + Math.floor((x * x) / 400) + ((x * 7 + y * 13) % 17) + (y >> 4);
-  }
-  return { width, height, depth: 8, channels: 1, pixels };
-}
-
-function roundHalfEven(value) {
-  const low = Math.floor(value);
-  const rest = value - low;
-  if (rest !== 0.5) return Math.round(value);
-  return low % 2 === 0 ? low : low + 1;
-}
-
-// The rule "opencv" by its definition, one pixel after the other. Every step is rounded to float32.
-function naiveEqualize(pixels) {
-  const counts = new Array(256).fill(0);
-  for (const value of pixels) counts[value]++;
-  const first = counts.findIndex((count) => count > 0);
-  const scale = Math.fround(255 / (pixels.length - counts[first]));
-  let sum = 0;
-  const lut = counts.map((count, level) => {
-    if (level <= first) return 0;
-    sum += count;
-    return Math.min(255, roundHalfEven(Math.fround(Math.fround(sum) * scale)));
-  });
-  return Buffer.from(pixels.map((value) => lut[value]));
-}
 
 async function download() {
   const [event] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The feed for the views: what came is taken in ten times a second at most, however much it is.
-import { useEffect, useState } from 'preact/hooks';
-import { empty_feed, take, type Feed } from './history';
+import { Observable } from '../observable';
 import type { FeedEvent } from './event';
+import { empty_feed, take, type Feed } from './history';
 import { k_first_state, start_link, type Link, type LinkState, type Wire } from './link';
 
 export interface FeedState {
@@ -13,27 +13,19 @@ export interface FeedState {
 const k_flush_ms = 100;
 const k_pending_max = 5_000;
 
-export class FeedSource {
-  private state: FeedState = { feed: empty_feed(), link: k_first_state };
-  private readonly listeners = new Set<() => void>();
+export class FeedSource extends Observable<FeedState> {
   private pending: FeedEvent[] = [];
   private timer: ReturnType<typeof setTimeout> | null = null;
   private readonly link: Link;
 
   constructor(wire: Wire, on_signed_out: () => void) {
+    super({ feed: empty_feed(), link: k_first_state });
     this.link = start_link(wire, {
       state: (link) => this.change({ link }),
       events: (events) => this.queue(events),
-      missed: (count) => this.change({ feed: { ...this.state.feed, missed: this.state.feed.missed + count } }),
+      missed: (count) => this.change({ feed: { ...this.now().feed, missed: this.now().feed.missed + count } }),
       signed_out: on_signed_out,
     });
-  }
-
-  now = (): FeedState => this.state;
-
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
   }
 
   wake(): void {
@@ -43,12 +35,6 @@ export class FeedSource {
   stop(): void {
     this.link.stop();
     if (this.timer !== null) clearTimeout(this.timer);
-    this.listeners.clear();
-  }
-
-  private change(change: Partial<FeedState>): void {
-    this.state = { ...this.state, ...change };
-    for (const listener of [...this.listeners]) listener();
   }
 
   private queue(events: readonly FeedEvent[]): void {
@@ -60,19 +46,9 @@ export class FeedSource {
   private flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    const feed = take(this.state.feed, this.pending);
+    const { feed } = this.now();
+    const next = take(feed, this.pending);
     this.pending = [];
-    if (feed !== this.state.feed) this.change({ feed });
+    if (next !== feed) this.change({ feed: next });
   }
-}
-
-// A part of the state; the view is drawn again when that part is another one.
-export function use_feed<T>(source: FeedSource, select: (state: FeedState) => T): T {
-  const [value, set_value] = useState(() => select(source.now()));
-  useEffect(() => {
-    const look = () => set_value(() => select(source.now()));
-    look();
-    return source.subscribe(look);
-  }, [source]);
-  return value;
 }

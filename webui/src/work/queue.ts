@@ -13,7 +13,7 @@ export interface Item {
   filename: string;
   state: ItemState;
   sent: number;  // 0 to 1
-  query: string;  // the options with which it was done, or is being done
+  run: string;  // what was asked of it: run_key
   image: Image | null;  // what came back
   timing: Timing | null;
   problem: Problem | null;
@@ -32,6 +32,9 @@ export const k_at_once = 2;  // besides the one that is shown
 
 export const k_empty_queue: Queue = { items: [], chosen: null, next_key: 1, left_out: 0 };
 
+// What was asked of a file: by which path, and with which options.
+export const run_key = (options: Options) => `${options.delivery} ${equalize_query(options)}`;
+
 export interface NewFile {
   blob: Blob;
   filename: string;
@@ -41,7 +44,7 @@ export interface NewFile {
 export function add_files(queue: Queue, files: readonly NewFile[]): Queue {
   const room = k_files_max - queue.items.length;
   const added = files.slice(0, Math.max(0, room)).map(({ blob, filename }, i): Item => ({
-    key: queue.next_key + i, blob, filename, state: 'waiting', sent: 0, query: '', image: null, timing: null, problem: null, job: '',
+    key: queue.next_key + i, blob, filename, state: 'waiting', sent: 0, run: '', image: null, timing: null, problem: null, job: '',
   }));
   return {
     items: [...queue.items, ...added],
@@ -65,27 +68,30 @@ export function change_item(queue: Queue, key: number, change: Partial<Item>): Q
   return { ...queue, items: queue.items.map((item) => (item.key === key ? { ...item, ...change } : item)) };
 }
 
-export const sending = (query: string): Partial<Item> => ({ state: 'sending', sent: 0, query, problem: null });
+export const sending = (run: string): Partial<Item> => ({ state: 'sending', sent: 0, run, problem: null });
 
 export const on_the_way = (sent: number): Partial<Item> => ({ state: sent < 1 ? 'sending' : 'working', sent });
 
-export const done_with = (query: string, image: Image): Partial<Item> => ({
-  state: 'done', sent: 1, query, image, timing: parse_server_timing(image.server_timing), problem: null, job: '',
+export const done_with = (run: string, image: Image): Partial<Item> => ({
+  state: 'done', sent: 1, run, image, timing: parse_server_timing(image.server_timing), problem: null, job: '',
 });
 
-export const stored_as = (query: string, job: string): Partial<Item> => ({ state: 'stored', sent: 1, query, job, problem: null });
+export const stored_as = (run: string, job: string): Partial<Item> => ({ state: 'stored', sent: 1, run, job, problem: null });
 
 export const failed_by = (problem: Problem): Partial<Item> => ({ state: 'failed', image: null, timing: null, problem });
 
 // Made with other options than those that are set now.
 export function is_outdated(item: Item, options: Options): boolean {
-  return (item.state === 'done' || item.state === 'stored') && item.query !== equalize_query(options);
+  return (item.state === 'done' || item.state === 'stored') && item.run !== run_key(options);
 }
 
-// All but the one that is shown go through again.
+// The one that is shown follows the options by itself, but for a stored job, which is made only when it is asked for.
+const follows = (queue: Queue, item: Item, options: Options) => item.key === queue.chosen && options.delivery === 'now';
+
+// What is outdated or failed goes through again.
 export function again(queue: Queue, options: Options): Queue {
   const items = queue.items.map((item) => {
-    const wanted = item.key !== queue.chosen && (is_outdated(item, options) || item.state === 'failed');
+    const wanted = !follows(queue, item, options) && (is_outdated(item, options) || item.state === 'failed');
     return wanted ? { ...item, state: 'waiting' as const, sent: 0, problem: null } : item;
   });
   return { ...queue, items };
@@ -112,7 +118,7 @@ export function tally(queue: Queue, options: Options): Tally {
     total: queue.items.length,
     done: count((item) => item.state === 'done' || item.state === 'stored'),
     failed: count((item) => item.state === 'failed'),
-    outdated: count((item) => item.key !== queue.chosen && is_outdated(item, options)),
+    outdated: count((item) => !follows(queue, item, options) && is_outdated(item, options)),
     bytes: queue.items.reduce((sum, item) => sum + item.blob.size, 0),
   };
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small things that several views show.
+import type { ComponentChildren } from 'preact';
+import type { Problem } from '../problem';
+
+export function Chip({ tone, title, children }: { tone: string; title?: string; children: ComponentChildren }) {
+  return <span class={`chip ${tone}`} title={title ?? ''}><i aria-hidden="true" />{children}</span>;
+}
+
+// What there is to see when there is nothing, and what to do about it.
+export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
+  return <div class="empty"><h3>{title}</h3><p>{children}</p></div>;
+}
+
+export function ProblemLine({ problem }: { problem: Problem }) {
+  return <p class="problem-line" role="alert"><b>{problem.title}.</b> {problem.detail || 'It is asked again by itself.'}</p>;
+}
+
+export interface SparkProps {
+  label: string;
+  values: ReadonlyArray<number | null>;
+  text: string;  // the latest value, in words
+  top?: number;  // of the axis; the highest value where it is not given
+  tone?: string;
+}
+
+const k_width = 120;
+const k_height = 32;
+
+// The points of the line, broken where there is no value, the newest at the right edge.
+export function spark_path(values: ReadonlyArray<number | null>, top: number, slots: number): string {
+  const start = slots - values.length;
+  let path = '';
+  let down = false;
+  values.forEach((value, i) => {
+    if (value === null) return void (down = false);
+    const x = ((start + i) * k_width) / Math.max(1, slots - 1);
+    const y = k_height - 1 - (Math.min(value, top) / top) * (k_height - 3);
+    path += `${down ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`;
+    if (!down && (i + 1 >= values.length || values[i + 1] === null)) path += 'h0.01';
+    down = true;
+  });
+  return path;
+}
+
+export function Spark({ label, values, text, top, tone = '' }: SparkProps) {
+  const most = top ?? Math.max(1e-9, ...values.map((value) => value ?? 0));
+  return (
+    <div class={`spark ${tone}`}>
+      <span class="spark-label">{label}</span><b>{text}</b>
+      <svg viewBox={`0 0 ${k_width} ${k_height}`} preserveAspectRatio="none" role="img" aria-label={`${label}, the last three minutes; now ${text}`}>
+        <path d={spark_path(values, most, 90)} />
+      </svg>
+    </div>
+  );
+}
