@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { read_event } from '../../webui/src/feed/event';
-import { holdings, member_session, metric_sum, numa_map, sample_of, session_word, trend_of, with_sample } from '../../webui/src/model/fleet';
+import { empty_feed, take } from '../../webui/src/feed/history';
+import { holdings, known_of, member_session, metric_sum, numa_map, sample_of, session_word, trend_of, with_sample } from '../../webui/src/model/fleet';
 import { job_ms, job_name, node_shares, progress_share } from '../../webui/src/model/jobs';
 import { k_rows_max, row_after_key, scroll_to_row, window_of } from '../../webui/src/model/window';
 import { equalize_query, k_default_options, with_option } from '../../webui/src/options';
@@ -109,6 +110,16 @@ test('CPUs are told by NUMA node, and shards by node', () => {
   assert.deepEqual(nodes, ['a', 'b']);
   assert.deepEqual(rows.map(({ dataset, parts }) => [dataset, parts.map((part) => [part.node, part.reachable, part.images])]),
     [['scans', [['b', true, 3], ['a', false, 0]]], ['d2', []]]);
+});
+
+test('of any node the lists and the feed tell something', () => {
+  const said = (id: string, seconds: number, more = {}) =>
+    read_event({ id, source: 's', type: 'io.histod.log.error', node: 'b', severity: 'error', time: new Date(1000 * seconds).toISOString(), ...more }, '', 0)!;
+  const feed = take(empty_feed(), [said('1', 50), said('2', 40), said('3', 90, { replay: true }), said('4', 10, { severity: 'info' })]);
+  const jobs = [{ id: '1', state: 'running', node: 'b' }, { id: '2', state: 'done', node: 'b' }, { id: '3', state: 'queued', node: 'a' }];
+  const datasets = [{ id: 'd', nodes: [{ name: 'b', images: { total: 3 } }, { name: 'a', images: { total: 2 } }] }, { id: 'e', nodes: [{ name: 'b', images: { total: 4 } }] }];
+  assert.deepEqual(known_of('b', jobs, datasets, feed), { open_jobs: 1, images: 7, errors: 3, heard_ms: 50_000 });
+  assert.deepEqual(known_of('c', jobs, datasets, feed), { open_jobs: 0, images: 0, errors: 0, heard_ms: null });
 });
 
 test('jobs and datasets say how far they are', () => {

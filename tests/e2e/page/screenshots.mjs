@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--only=LIGHT-OR-DARK-WIDTH]
+// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280]
 // Writes OUT/{work,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { choose, chooseAll, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
 
 const [out = 'screenshots', ...flags] = process.argv.slice(2);
+const sparkPoints = Number(flags.find((flag) => flag.startsWith('--points='))?.slice('--points='.length) ?? 30);
 const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length);
 mkdirSync(out, { recursive: true });
 const token = readToken();
@@ -56,13 +57,14 @@ async function work(page, suffix) {
 async function views(page, suffix, width) {
   await page.getByRole('tab', { name: 'Fleet' }).click();
   await page.locator('.node-card').first().waitFor();
-  await page.waitForFunction(() => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > 12, null, { timeout: 60_000 });
+  await page.waitForFunction((least) => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 60_000 });
   await shoot(page, `fleet-${suffix}`, width < 500);
   await page.getByRole('tab', { name: 'Rollout' }).click();
   await page.locator('.lane').first().waitFor();
   await shoot(page, `rollout-${suffix}`, true);
   await page.getByRole('tab', { name: 'Events' }).click();
   await page.locator('.event.rollout, .event.bad').first().waitFor();
+  await page.getByRole('checkbox', { name: /Logs/ }).uncheck({ force: true });
   if (width > 500) {
     await page.getByLabel('Search').first().fill('application/histod');
     await page.locator('.event').first().click();

@@ -103,3 +103,9 @@ export function one_line(text: string, chars = 400): string {
   const cut = text.length > chars ? `${text.slice(0, chars)}…` : text;
   return cut.replace(/\s*[\r\n]+\s*/g, ' ⏎ ').replaceAll('\t', ' ').replace(k_control, shown_control);
 }
+
+// The fields of a log line as `name=value`, each behind a space.
+export function fields_text(fields: unknown): string {
+  if (!is_object(fields)) return '';
+  return Object.entries(fields).slice(0, 24).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('');
+}

@@ -37,6 +37,7 @@ export interface Feed {
   notable: History;  // of the cluster, ZooKeeper and security
   logs: ReadonlyMap<string, History>;  // by the node's name
   zookeeper: ReadonlyMap<string, FeedEvent>;  // the latest word of each node about its session
+  heard: ReadonlyMap<string, number>;  // when each node's latest event was, by its own clock
   received: number;  // without doubles
   missed: number;  // those that the node had no more when the feed went on
 }
@@ -44,7 +45,7 @@ export interface Feed {
 export function empty_feed(): Feed {
   return {
     all: empty_history(k_events_max), rollout: empty_history(k_rollout_max), notable: empty_history(k_notable_max),
-    logs: new Map(), zookeeper: new Map(), received: 0, missed: 0,
+    logs: new Map(), zookeeper: new Map(), heard: new Map(), received: 0, missed: 0,
   };
 }
 
@@ -75,6 +76,15 @@ function with_states(states: Feed['zookeeper'], events: readonly FeedEvent[]): F
   return next;
 }
 
+function with_heard(heard: Feed['heard'], events: readonly FeedEvent[]): Feed['heard'] {
+  const next = new Map(heard);
+  for (const event of events) {
+    if (event.replay || event.node === '' || (!next.has(event.node) && next.size >= k_nodes_max)) continue;
+    next.set(event.node, Math.max(event.time_ms, next.get(event.node) ?? 0));
+  }
+  return next;
+}
+
 const k_notable = new Set(['cluster', 'zookeeper', 'secops']);
 
 // The same feed where nothing is new.
@@ -91,6 +101,7 @@ export function take(feed: Feed, incoming: readonly FeedEvent[]): Feed {
     notable: remember(feed.notable, of((event) => k_notable.has(event.kind) && tone_of(event) !== 'muted')),
     logs: with_lines(feed.logs, fresh),
     zookeeper: with_states(feed.zookeeper, fresh),
+    heard: with_heard(feed.heard, fresh),
     received: feed.received + count,
   };
 }

@@ -2,7 +2,8 @@
 // The fleet as /v1/cluster, /v1/node, /metrics, /v1/datasets and the feed tell it.
 import type { NodeState, WorkerState } from '../api';
 import type { FeedEvent } from '../feed/event';
-import type { Dataset } from './jobs';
+import type { Feed } from '../feed/history';
+import { is_open, type Dataset, type Job } from './jobs';
 
 export interface Member {
   name: string;
@@ -150,6 +151,24 @@ export function numa_map(node: NodeState): NumaNode[] {
     place.threads += arena.threads ?? 0;
   }
   return [...nodes.values()].sort((a, b) => a.index - b.index);
+}
+
+// What the fleet's lists and the feed tell of any node, whether it is the one that is asked or not.
+export interface Known {
+  open_jobs: number;
+  images: number;  // of datasets, held there
+  errors: number;  // among the lines of its log that are kept here
+  heard_ms: number | null;  // its latest event
+}
+
+export function known_of(name: string, jobs: readonly Job[], datasets: readonly Dataset[], feed: Feed): Known {
+  const parts = datasets.flatMap((dataset) => dataset.nodes ?? []).filter((part) => part.name === name);
+  return {
+    open_jobs: jobs.filter((job) => job.node === name && is_open(job.state)).length,
+    images: parts.reduce((sum, part) => sum + (part.images?.total ?? 0), 0),
+    errors: (feed.logs.get(name)?.events ?? []).filter((event) => event.severity === 'error').length,
+    heard_ms: feed.heard.get(name) ?? null,
+  };
 }
 
 export interface Holding {

@@ -132,9 +132,12 @@ export function rollout_runs(events: readonly FeedEvent[], until_ms = Infinity):
   return runs.sort((a, b) => b.last_ms - a.last_ms).slice(0, k_runs_max);
 }
 
-export type Verdict = 'failed' | 'running' | 'done';
+export type Verdict = 'failed' | 'failing' | 'running' | 'done';
 
-export const verdict = ({ counts }: Run): Verdict => (counts.failed > 0 ? 'failed' : counts.running > 0 ? 'running' : 'done');
+export function verdict({ counts }: Run): Verdict {
+  if (counts.failed > 0) return counts.running > 0 ? 'failing' : 'failed';
+  return counts.running > 0 ? 'running' : 'done';
+}
 
 // Of a lane: the worst of its resources.
 export function lane_status(lane: readonly Resource[]): Status | 'waiting' {

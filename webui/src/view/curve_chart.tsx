@@ -23,7 +23,7 @@ function options_for(curve: Curve, width: number, palette: Palette, on_level: (l
     ],
     series: [
       {},
-      { scale: 'out', width: 1, stroke: palette.grid, dash: [4, 4], points: { show: false } },
+      { scale: 'out', width: 1, stroke: palette.text, dash: [3, 5], points: { show: false } },
       ...curve.planes.map((plane): uPlot.Series => ({ scale: 'out', width: 1.75, stroke: color_of(palette.curves, plane.name), points: { show: false } })),
     ],
     hooks: { setCursor: [(plot) => on_level(plot.cursor.idx ?? null)] },

@@ -22,12 +22,8 @@ const k_least: ReadonlyArray<[Severity, string]> = [
 ];
 
 export function EventFilter({ feed, filter, on_filter, paused, on_pause }: Props) {
-  const counts = useMemo(() => count_kinds(feed.all.events), [feed.all.events]);
   const nodes = useMemo(() => nodes_of(feed.all.events), [feed.all.events]);
-  const toggle = (kind: Kind) => {
-    const kinds = filter.kinds.includes(kind) ? filter.kinds.filter((one) => one !== kind) : k_kinds.filter((one) => one === kind || filter.kinds.includes(one));
-    on_filter({ ...filter, kinds });
-  };
+
   return (
     <div class="toolbar" role="search" aria-label="Events">
       <input type="search" class="search" placeholder="Search messages, types, nodes, ids" aria-label="Search" value={filter.text} spellcheck={false}
@@ -39,15 +35,25 @@ export function EventFilter({ feed, filter, on_filter, paused, on_pause }: Props
         <option value="">All nodes</option>
         {nodes.map((node) => <option key={node} value={node}>{node}</option>)}
       </select>
-      <div class="kinds" role="group" aria-label="Kinds">
-        {k_kinds.map((kind) => (
-          <label key={kind} class="pill small-pill">
-            <input type="checkbox" checked={filter.kinds.includes(kind)} onChange={() => toggle(kind)} />
-            <span>{k_kind_words[kind]} <small>{number_text(counts[kind])}</small></span>
-          </label>
-        ))}
-      </div>
       <button type="button" class="pause" aria-pressed={paused} onClick={on_pause}>{paused ? 'Go on' : 'Pause'}</button>
+    </div>
+  );
+}
+
+export function KindFilter({ feed, filter, on_filter }: Pick<Props, 'feed' | 'filter' | 'on_filter'>) {
+  const counts = useMemo(() => count_kinds(feed.all.events), [feed.all.events]);
+  const toggle = (kind: Kind) => {
+    const kinds = filter.kinds.includes(kind) ? filter.kinds.filter((one) => one !== kind) : k_kinds.filter((one) => one === kind || filter.kinds.includes(one));
+    on_filter({ ...filter, kinds });
+  };
+  return (
+    <div class="kinds" role="group" aria-label="Kinds">
+      {k_kinds.map((kind) => (
+        <label key={kind} class="pill small-pill">
+          <input type="checkbox" checked={filter.kinds.includes(kind)} onChange={() => toggle(kind)} />
+          <span>{k_kind_words[kind]} <small>{number_text(counts[kind])}</small></span>
+        </label>
+      ))}
     </div>
   );
 }

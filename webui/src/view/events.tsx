@@ -2,7 +2,7 @@
 // All events in one stream: searched, filtered, held still, and each with an address of its own.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { get_json } from '../api';
-import { k_rollout_mark, one_line, read_event, short_type, tone_of, type FeedEvent } from '../feed/event';
+import { fields_text, k_rollout_mark, one_line, read_event, short_type, tone_of, type FeedEvent } from '../feed/event';
 import { density, is_filtering, k_no_filter, matcher, type Filter, type Slot } from '../feed/filter';
 import type { Feed } from '../feed/history';
 import type { Listed } from '../feed/link';
@@ -13,7 +13,7 @@ import { clock_text, number_text } from '../text';
 import { use_clock, use_media } from '../use_media';
 import { Empty } from './bits';
 import { EventDetail } from './event_detail';
-import { EventFilter } from './event_filter';
+import { EventFilter, KindFilter } from './event_filter';
 import { VirtualList } from './virtual_list';
 
 interface Props {
@@ -35,7 +35,7 @@ function Row({ event }: { event: FeedEvent }) {
       <span class="event-message">
         {event.replay && <em class="replay">replay</em>}
         {event.kind === 'rollout' && <span class="rollout-mark">{k_rollout_mark} </span>}
-        <bdi>{one_line(event.message)}</bdi>
+        <bdi>{one_line(event.message)}{event.kind === 'log' && <span class="fields">{one_line(fields_text(event.data.fields), 300)}</span>}</bdi>
       </span>
     </>
   );
@@ -129,11 +129,14 @@ export function Events({ feed: source, token, target, active }: Props) {
     history.replaceState(null, '', event_hash(event));
   };
   return (
-    <div class="stream">
+    <div class="view view-events">
       <h2 class="off-screen">Events</h2>
       <EventFilter feed={feed} filter={filter} on_filter={set_filter} paused={held !== null} on_pause={() => set_held(held ? null : live)} />
       <Density slots={slots} />
-      <Status feed={feed} shown={rows.length} held={live.received - feed.received} paused={held !== null} />
+      <div class="stream-head">
+        <KindFilter feed={feed} filter={filter} on_filter={set_filter} />
+        <Status feed={feed} shown={rows.length} held={live.received - feed.received} paused={held !== null} />
+      </div>
       <div class="stream-body">
         <div class="panel stream-list">
           {rows.length === 0

@@ -3,10 +3,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { get_json } from '../api';
 import { one_line, tone_of, type FeedEvent } from '../feed/event';
-import type { FeedSource, FeedState } from '../feed/source';
-import { holdings, member_session, type Cluster } from '../model/fleet';
+import type { FeedSource } from '../feed/source';
+import { holdings, known_of, member_session, type Cluster } from '../model/fleet';
 import type { FleetSource, FleetState } from '../model/fleet_source';
-import type { Dataset, DatasetList } from '../model/jobs';
+import type { Dataset, DatasetList, Job, JobList } from '../model/jobs';
 import { use_part } from '../observable';
 import { bytes_text, clock_text, number_text, took_text } from '../text';
 import { event_hash } from '../route';
@@ -20,9 +20,9 @@ function Agreement({ cluster }: { cluster: Cluster }) {
   const since_ms = Date.parse(zookeeper?.since ?? '');
   const facts: Array<[string, string]> = [
     ['Leader', leader?.name ?? 'none'], ['Epoch', number_text(leader?.epoch)], ['Members', `${members?.length ?? 0} of at least ${cluster.min_nodes ?? 1}`],
-    ['Session', Number.isNaN(since_ms) ? '–' : `${zookeeper?.state ?? ''} for ${took_text(Math.max(0, now_ms - since_ms))}`],
+    ['State', zookeeper?.state ?? '–'], ['For', Number.isNaN(since_ms) ? '–' : took_text(Math.max(0, now_ms - since_ms))],
     ['Session id', zookeeper?.session_id ?? '–'], ['Timeout', zookeeper?.session_timeout_ms === undefined ? '–' : took_text(zookeeper.session_timeout_ms)],
-    ['Elections won', number_text(counts?.elections_won)], ['Suspended, lost', `${number_text(counts?.suspensions)}, ${number_text(counts?.session_losses)}`],
+    ['Elections won', number_text(counts?.elections_won)], ['Suspensions', number_text(counts?.suspensions)], ['Sessions lost', number_text(counts?.session_losses)],
   ];
   return (
     <section class="panel agreement" aria-label="Agreement">
@@ -33,8 +33,6 @@ function Agreement({ cluster }: { cluster: Cluster }) {
     </section>
   );
 }
-
-const notable_of = (state: FeedState) => state.feed.notable.events;
 
 function Incidents({ events }: { events: readonly FeedEvent[] }) {
   const latest = events.slice(-9).reverse();
@@ -54,21 +52,30 @@ function Incidents({ events }: { events: readonly FeedEvent[] }) {
   );
 }
 
-const k_datasets_poll_ms = 5_000;
+const k_lists_poll_ms = 5_000;
 
-function use_datasets(token: string, active: boolean): readonly Dataset[] | null {
-  const [datasets, set_datasets] = useState<readonly Dataset[] | null>(null);
+interface Lists {
+  datasets: readonly Dataset[] | null;  // null: not told yet
+  jobs: readonly Job[];
+}
+
+function use_lists(token: string, active: boolean): Lists {
+  const [lists, set_lists] = useState<Lists>({ datasets: null, jobs: [] });
   useEffect(() => {
     if (!active) return;
     const ask = async () => {
-      const answer = await get_json<DatasetList>('/v1/datasets?limit=20', token);
-      if (answer.ok) set_datasets(answer.value.datasets ?? []);
+      const [datasets, jobs] = await Promise.all([
+        get_json<DatasetList>('/v1/datasets?limit=20', token), get_json<JobList>('/v1/jobs?limit=200', token),
+      ]);
+      set_lists((now) => ({
+        datasets: datasets.ok ? (datasets.value.datasets ?? []) : now.datasets, jobs: jobs.ok ? (jobs.value.jobs ?? []) : now.jobs,
+      }));
     };
     void ask();
-    const timer = setInterval(() => void ask(), k_datasets_poll_ms);
+    const timer = setInterval(() => void ask(), k_lists_poll_ms);
     return () => clearInterval(timer);
   }, [active]);
-  return datasets;
+  return lists;
 }
 
 function Holdings({ datasets }: { datasets: readonly Dataset[] | null }) {
@@ -115,30 +122,31 @@ const whole = (state: FleetState) => state;
 
 export function Fleet({ feed, fleet, token, active }: Props) {
   const state = use_part(fleet, whole, active);
-  const told = use_part(feed, (one) => one.feed.zookeeper, active);
-  const notable = use_part(feed, notable_of, active);
-  const datasets = use_datasets(token, active);
+  const told = use_part(feed, (one) => one.feed, active);
+  const { datasets, jobs } = use_lists(token, active);
+  const now_ms = use_clock(active);
   const { cluster, problem } = state;
   if (!cluster) {
     return (
-      <div class="fleet">
+      <div class="view view-fleet">
         {problem ? <ProblemLine problem={problem} /> : <div class="panel"><Empty title="Asking the node">The fleet is shown as soon as the node answers.</Empty></div>}
       </div>
     );
   }
   return (
-    <div class="fleet">
+    <div class="view view-fleet">
       <h2 class="off-screen">Fleet</h2>
       {problem && <ProblemLine problem={problem} />}
       <div class="cards">
         {(cluster.members ?? []).map((member) => (
-          <NodeCard key={member.name} member={member} session={member_session(member, cluster, told)} state={member.self ? state : null} />
+          <NodeCard key={member.name} member={member} session={member_session(member, cluster, told.zookeeper)}
+            known={known_of(member.name, jobs, datasets ?? [], told)} now_ms={now_ms} state={member.self ? state : null} />
         ))}
         {(cluster.members ?? []).length === 0 && <div class="panel"><Empty title="This node is no member of its fleet">{cluster.zookeeper?.trouble || 'It joins as soon as it has a session with ZooKeeper.'}</Empty></div>}
       </div>
       <div class="fleet-more">
         <Agreement cluster={cluster} />
-        <Incidents events={notable} />
+        <Incidents events={told.notable.events} />
         <Holdings datasets={datasets} />
       </div>
     </div>

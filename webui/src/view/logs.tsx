@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small terminal for each node.
 import { useMemo, useState } from 'preact/hooks';
-import { is_object, k_severities, one_line, type FeedEvent, type Severity } from '../feed/event';
+import { fields_text, k_severities, one_line, type FeedEvent, type Severity } from '../feed/event';
 import { k_no_filter, matcher, type Filter } from '../feed/filter';
 import type { FeedSource, FeedState } from '../feed/source';
 import type { FleetSource } from '../model/fleet_source';
@@ -9,11 +9,6 @@ import { use_part } from '../observable';
 import { clock_text, number_text } from '../text';
 import { Empty } from './bits';
 import { VirtualList } from './virtual_list';
-
-function fields_text(fields: unknown): string {
-  if (!is_object(fields)) return '';
-  return Object.entries(fields).slice(0, 24).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('');
-}
 
 const k_level_words: Record<Severity, string> = { debug: 'DEBUG', info: 'INFO', ok: 'OK', warning: 'WARN', error: 'ERROR' };
 
@@ -72,7 +67,7 @@ export function Logs({ feed, fleet, active }: { feed: FeedSource; fleet: FleetSo
   const self = members?.find((member) => member.self)?.name ?? '';
   const nodes = [...new Set([...(members ?? []).map((member) => member.name), ...logs.keys()])].sort();
   return (
-    <div class="logs">
+    <div class="view view-logs">
       <h2 class="off-screen">Node logs</h2>
       <div class="toolbar" role="search" aria-label="Logs">
         <input type="search" class="search" placeholder="Search in all lines" aria-label="Search" value={text} spellcheck={false} autocomplete="off"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { NodeState, WorkerState } from '../api';
 import { one_line } from '../feed/event';
-import { numa_map, trend_of, type Member, type SessionWord } from '../model/fleet';
+import { numa_map, trend_of, type Known, type Member, type SessionWord } from '../model/fleet';
 import type { FleetState } from '../model/fleet_source';
 import { bytes_text, duration_text, ms_text, number_text } from '../text';
 import { Chip, Spark } from './bits';
@@ -60,7 +60,7 @@ function Own({ state }: { state: FleetState }) {
       <Slabs workers={node.workers ?? []} />
       <div class="sparks">
         <Spark label="Images/s" values={trend.images_per_s} text={number_text(last(trend.images_per_s), 1)} />
-        <Spark label="Time per image" values={trend.ms_per_image} text={has_metrics ? (latency === undefined || latency === null ? '–' : ms_text(latency)) : 'no /metrics'} tone="second" />
+        <Spark label="Per image" values={trend.ms_per_image} text={has_metrics ? (latency === undefined || latency === null ? '–' : ms_text(latency)) : 'no /metrics'} tone="second" />
         <Spark label="Requests/s" values={trend.requests_per_s} text={number_text(last(trend.requests_per_s), 1)} />
       </div>
     </>
@@ -72,20 +72,31 @@ const page_of = (url: string | undefined) => (url && /^https?:\/\/[^\s]+$/.test(
 
 function Elsewhere({ page }: { page: string }) {
   if (page === '') return <p class="help elsewhere">A node tells its load on its own page only.</p>;
-  return <p class="help elsewhere">A node tells its load on <a href={page} target="_blank" rel="noreferrer">its own page</a>.</p>;
+  return <p class="help elsewhere"><span>A node tells its load on <a href={page} target="_blank" rel="noreferrer">its own page</a>.</span></p>;
 }
 
 function role_of(member: Member): string {
   return member.leader ? 'Leader' : 'Member';
 }
 
+function Stats({ known, now_ms }: { known: Known; now_ms: number }) {
+  const ago_s = known.heard_ms === null ? null : Math.max(0, Math.floor((now_ms - known.heard_ms) / 1000));
+  const all: Array<[string, string, string]> = [
+    ['Open jobs', number_text(known.open_jobs), ''], ['Images held', number_text(known.images), ''],
+    ['Log errors', number_text(known.errors), known.errors > 0 ? 'bad' : ''], ['Last event', ago_s === null ? '–' : ago_s === 0 ? 'now' : `${duration_text(ago_s)} ago`, ''],
+  ];
+  return <dl class="stats">{all.map(([name, value, tone]) => <div key={name}><dt>{name}</dt><dd class={tone}>{value}</dd></div>)}</dl>;
+}
+
 interface Props {
   member: Member;
   session: SessionWord;
+  known: Known;
+  now_ms: number;
   state: FleetState | null;  // what the node says of itself; null: of another node than the one that is asked
 }
 
-export function NodeCard({ member, session, state }: Props) {
+export function NodeCard({ member, session, known, now_ms, state }: Props) {
   const node = state?.node;
   const facts = [
     `${number_text(member.cpus)} CPUs`, member.version && `v${member.version}`, node?.backend, node?.isa, node?.uptime_s !== undefined && `up ${duration_text(node.uptime_s)}`,
@@ -100,6 +111,7 @@ export function NodeCard({ member, session, state }: Props) {
       </div>
       <p class="help node-facts">{facts.join(' · ')}</p>
       {member.url && <p class="help node-url"><code>{one_line(member.url, 120)}</code></p>}
+      <Stats known={known} now_ms={now_ms} />
       {state ? <Own state={state} /> : <Elsewhere page={page_of(member.url)} />}
     </section>
   );

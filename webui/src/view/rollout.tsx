@@ -47,6 +47,14 @@ function Line({ resource, time }: { resource: Resource; time: Time }) {
   );
 }
 
+function Axis({ time }: { time: Time }) {
+  return (
+    <div class="axis" aria-hidden="true">
+      <span>{[0, 1, 2, 3, 4].map((quarter) => <i key={quarter}>{quarter === 0 ? '0' : took_text(((time.until_ms - time.from_ms) * quarter) / 4)}</i>)}</span>
+    </div>
+  );
+}
+
 function Lane({ layer, lane, time }: { layer: Layer; lane: readonly Resource[]; time: Time }) {
   const status = lane_status(lane);
   const [title, tools] = k_layer_words[layer];
@@ -64,8 +72,8 @@ function Lane({ layer, lane, time }: { layer: Layer; lane: readonly Resource[]; 
   );
 }
 
-const k_verdict_words = { failed: 'Failed', running: 'Running', done: 'Done' };
-const k_verdict_tones = { failed: 'bad', running: 'rollout', done: 'good' };
+const k_verdict_words = { failed: 'Failed', failing: 'Failing', running: 'Running', done: 'Done' };
+const k_verdict_tones = { failed: 'bad', failing: 'bad', running: 'rollout', done: 'good' };
 
 const run_name = (run: Run) => one_line(run.id, 80) || 'Without a name';
 
@@ -129,6 +137,7 @@ function Shown({ runs, events, active }: { runs: readonly Run[]; events: ReturnT
       <Pick runs={runs} run={run} at={at} on_run={(next) => (set_id(next), set_at(null))} on_at={set_at} />
       <Summary run={run} shown={shown} live={at === null && ongoing} />
       <div class="panel lanes">
+        <Axis time={time} />
         {k_layers.map((layer) => <Lane key={layer} layer={layer} lane={shown.lanes[layer]} time={time} />)}
       </div>
     </>
@@ -139,7 +148,7 @@ export function Rollout({ feed, active }: { feed: FeedSource; active: boolean })
   const events = use_part(feed, events_of, active);
   const runs = useMemo(() => rollout_runs(events), [events]);
   return (
-    <div class="rollout">
+    <div class="view view-rollout">
       <h2 class="off-screen">Rollout</h2>
       {runs.length > 0 ? <Shown runs={runs} events={events} active={active} /> : (
         <div class="panel">

@@ -89,14 +89,15 @@ export function Workbench({ session, feed, active }: Props) {
   useEffect(() => {
     if (run.problem?.status === 401) session.sign_out('The server no longer accepts this token. Sign in again.');
   }, [run.problem]);
+  const many = control.queue.items.length > 1 || (item !== null && !at_once);
   return (
-    <div class="workbench">
+    <div class={`workbench${many ? ' many' : ''}`}>
       <h2 class="off-screen">Work</h2>
       {item && input
         ? <Stage input={input} options={options} run={run} stored={at_once ? null : item} on_files={control.add} on_close={() => control.remove(item.key)}
             on_retry={() => set_attempt(attempt + 1)} />
         : <DropZone on_files={control.add} />}
-      {(control.queue.items.length > 1 || (item && !at_once)) && <FileList control={control} options={options} shown={run} />}
+      {many && <FileList control={control} options={options} shown={run} />}
       <aside class="panel side" aria-label="Options">
         <Controls options={options} on_change={set_options} />
       </aside>
