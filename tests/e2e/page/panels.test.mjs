@@ -53,8 +53,12 @@ const seen = (text) => page.locator('.event-message', { hasText: text }).first()
 const files = (...names) => names.map((name) => ({ name, mimeType: 'image/png', buffer: encodePng(dimGray(60 + name.length, 40)) }));
 const drop = (list) => page.locator('input[type=file]').setInputFiles(list);
 const fits = async () => {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(content <= window, `${content} <= ${window}`);
+  const wide = await page.evaluate(() => {
+    if (document.documentElement.scrollWidth <= innerWidth) return [];
+    return [...document.querySelectorAll('main *')].filter((element) => element.getBoundingClientRect().right > innerWidth).slice(0, 8)
+      .map((element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 40)}`);
+  });
+  assert.deepEqual(wide, [], page.url());
 };
 
 test('many files go through, each with its progress, and their pixels are right', async () => {
@@ -84,7 +88,7 @@ test('zoom magnifies around the pointer, by buttons and keys, and goes back', as
   assert.equal(await scale(), 2);
   await page.keyboard.press('+');
   assert.equal(await scale(), 4);
-  await page.getByRole('button', { name: 'Show all of it' }).click();
+  await page.getByRole('button', { name: /show all of it/ }).click();
   assert.equal(await scale(), 1);
 });
 
@@ -92,7 +96,7 @@ test('a file as a stored job: it is in the list, and can be cancelled', async ()
   mock.jobs = [];
   await enter();
   await page.getByLabel('As stored jobs').check({ force: true });
-  await page.getByLabel('Fleet', { exact: true }).check({ force: true });
+  await page.getByRole('radio', { name: 'Fleet' }).check({ force: true });
   await drop(files('kept.png'));
   await page.locator('.note', { hasText: 'Stored as job' }).waitFor();
   assert.match(mock.submitted[0], /placement=fleet/);
@@ -217,7 +221,7 @@ test('a rollout: lanes, states, a failure with its message, looking back, a repl
   assert.match(await page.locator('.run-summary').innerText(), /Running\s+looked back/);
   await page.getByRole('button', { name: 'Now' }).click();
   await page.locator('.resource.failed').waitFor();
-  await page.getByLabel('Rollout', { exact: true }).selectOption('old-run');
+  await page.getByRole('combobox', { name: 'Rollout' }).selectOption('old-run');
   await page.locator('.run-summary .replay').waitFor();
   assert.deepEqual(trouble, []);
 });
@@ -232,7 +236,7 @@ test('the fleet: cards, the leader, ZooKeeper in the original’s words and colo
   const chip = page.locator('.states .chip').first();
   const state = async (name, words, kind) => {
     mock.cluster.zookeeper.state = name;
-    await page.locator(`.states .chip.${kind}`, { hasText: `ZooKeeper Connection: ${words}` }).waitFor();
+    await page.locator(`.states .chip.${kind}`, { hasText: new RegExp(`ZooKeeper Connection:.* ${words}$`) }).waitFor();
     return chip.evaluate((element) => getComputedStyle(element).color.match(/\d+/g).map(Number));
   };
   const [red, amber, green] = [await state('LOST', 'LOST', 'bad'), await state('SUSPENDED', 'WARNING: SUSPENDED', 'warn'), await state('CONNECTED', 'OK', 'good')];
@@ -337,6 +341,7 @@ test('at 390 pixels nothing is wider than the window', async () => {
 });
 
 test('all of it can be done with the keyboard', async () => {
+  page.on('filechooser', () => {});  // from here on choosers are ours, and not the system's
   tellPast(mock);
   await enter();
   await page.getByRole('tab', { name: 'Work' }).focus();

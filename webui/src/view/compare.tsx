@@ -59,7 +59,7 @@ function ZoomBar({ view, on_view }: { view: View; on_view: (view: View) => void 
   return (
     <div class="zoom-bar" role="group" aria-label="Zoom" onPointerDown={(event) => event.stopPropagation()}>
       <button type="button" aria-label="Zoom out" disabled={view.scale <= 1} onClick={() => on_view(zoomed(view, 0.5))}>−</button>
-      <button type="button" aria-label="Show all of it" onClick={() => on_view(k_whole_view)}>{Math.round(100 * view.scale)} %</button>
+      <button type="button" aria-label={`${Math.round(100 * view.scale)} %, show all of it`} onClick={() => on_view(k_whole_view)}>{Math.round(100 * view.scale)} %</button>
       <button type="button" aria-label="Zoom in" disabled={view.scale >= k_scale_max} onClick={() => on_view(zoomed(view, 2))}>+</button>
     </div>
   );

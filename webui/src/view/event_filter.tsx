@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useMemo } from 'preact/hooks';
-import { k_kinds, type Kind, type Severity } from '../feed/event';
+import { k_kinds, one_line, type Kind, type Severity } from '../feed/event';
 import { count_kinds, nodes_of, type Filter } from '../feed/filter';
 import type { Feed } from '../feed/history';
 import { number_text } from '../text';
@@ -33,7 +33,7 @@ export function EventFilter({ feed, filter, on_filter, paused, on_pause }: Props
       </select>
       <select aria-label="Node" value={filter.node} onChange={(event) => on_filter({ ...filter, node: event.currentTarget.value })}>
         <option value="">All nodes</option>
-        {nodes.map((node) => <option key={node} value={node}>{node}</option>)}
+        {nodes.map((node) => <option key={node} value={node}>{one_line(node, 40)}</option>)}
       </select>
       <button type="button" class="pause" aria-pressed={paused} onClick={on_pause}>{paused ? 'Go on' : 'Pause'}</button>
     </div>

@@ -110,7 +110,7 @@ export function Jobs({ token, feed, active }: Props) {
     <section class="panel jobs" aria-label="Jobs">
       <div class="panel-head"><h3>Jobs</h3><small>{open > 0 ? `${open} open · ` : ''}{number_text(jobs.length)} shown</small></div>
       {(failed ?? problem) && <ProblemLine problem={(failed ?? problem)!} />}
-      {value?.unreachable && value.unreachable.length > 0 && <p class="field-error">No answer from {value.unreachable.join(', ')}: their jobs are missing here.</p>}
+      {value?.unreachable && value.unreachable.length > 0 && <p class="field-error">No answer from {one_line(value.unreachable.join(', '), 200)}: their jobs are missing here.</p>}
       {jobs.length === 0 && !problem && <p class="help">{value ? 'No stored jobs. Choose “As stored jobs” and drop files, or POST /v1/jobs.' : 'Asking …'}</p>}
       <ul>{jobs.map((job) => <JobRow key={job.id} job={job} token={token} now_ms={now_ms} on_problem={set_failed} on_changed={ask} />)}</ul>
     </section>
@@ -119,7 +119,7 @@ export function Jobs({ token, feed, active }: Props) {
 
 function DatasetRow({ dataset }: { dataset: Dataset }) {
   const share = progress_share(dataset);
-  const phase = dataset.progress?.phase ?? 'idle';
+  const phase = one_line(dataset.progress?.phase ?? 'idle', 24);
   const name = one_line(dataset.name || dataset.id, 120);
   const applying = phase === 'applying';
   return (
