@@ -72,9 +72,13 @@ test('changing the rule runs again; the older result never wins', async () => {
   await settled(page);
   const asked = [];
   page.on('request', (request) => request.url().includes('/v1/equalize') && asked.push(new URL(request.url()).searchParams.get('rule')));
-  const answered = page.waitForResponse((response) => response.url().includes('/v1/equalize') && response.url().includes('rule=opencv'));
-  for (const rule of ['Exact', 'libvips', 'OpenCV']) await page.getByLabel(rule, { exact: true }).check({ force: true });
-  await answered;
+  const answered = (rule) => page.waitForResponse((response) => response.url().includes('/v1/equalize') && response.url().includes(`rule=${rule}`));
+  const check = (rule) => page.getByLabel(rule, { exact: true }).check({ force: true });
+  await Promise.all([answered('exact'), check('Exact')]);
+  await settled(page);
+  const last = answered('opencv');
+  for (const rule of ['libvips', 'OpenCV']) await check(rule);
+  await last;
   await settled(page);
   assert.equal(asked.at(-1), 'opencv');
   assert.ok(asked.length <= 3, `asked for ${asked.join(', ')}`);
@@ -192,9 +196,9 @@ test('a wrong token says so, and nothing is kept', async () => {
 
 test('the token outlives a reload of the tab, and signing out forgets it', async () => {
   await signIn(page, token);
-  await page.getByText('Drop an image here').waitFor();
+  await page.getByText('Drop images here').waitFor();
   await page.reload();
-  await page.getByText('Drop an image here').waitFor();
+  await page.getByText('Drop images here').waitFor();
   assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Access token').waitFor();
