@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { k_kinds, one_line, read_event, short_type, tone_of, type FeedEvent } from '../../webui/src/feed/event';
 import { count_kinds, density, is_filtering, k_no_filter, matcher, nodes_of } from '../../webui/src/feed/filter';
-import { empty_feed, empty_history, k_events_max, remember, take } from '../../webui/src/feed/history';
+import { empty_feed, empty_history, k_chars_max, k_events_max, remember, take } from '../../webui/src/feed/history';
 
 const k_now_ms = Date.UTC(2026, 10, 22, 12);
 
@@ -70,6 +70,17 @@ test('history: each once, bounded, the oldest goes first, and may come back', ()
   assert.deepEqual(history.events.map((one) => one.id), ['3', '4', '5', '1']);
   assert.equal(history.keys.size, 4);
   assert.equal(remember(history, [event(5, { source: '/nodes/b' })]).events.length, 4, 'another source is another event');
+});
+
+test('history: bounded by its size, too, and the newest always stays', () => {
+  const huge = (id: number) => event(id, { data: { message: 'x'.repeat(k_chars_max / 4) } });
+  let history = remember(empty_history(100), [event(0), huge(1), huge(2), huge(3)]);
+  assert.equal(history.events.length, 4);
+  history = remember(history, [huge(4)]);
+  assert.deepEqual(history.events.map((one) => one.id), ['2', '3', '4']);
+  assert.ok(history.chars <= k_chars_max);
+  const giant = event(9, { data: { message: 'x'.repeat(2 * k_chars_max) } });
+  assert.deepEqual(remember(history, [giant]).events.map((one) => one.id), ['9']);
 });
 
 test('a feed keeps rollouts and notable events apart from a flood', () => {

@@ -25,6 +25,7 @@ export interface FeedEvent {
   data: Readonly<Record<string, unknown>>;
   raw: Readonly<Record<string, unknown>>;
   haystack: string;  // what a search looks through, in lower case
+  chars: number;  // about how much it takes to keep
 }
 
 const k_prefix = 'io.histod.';
@@ -68,6 +69,7 @@ export function read_event(raw: unknown, identity: string, now_ms: number): Feed
     sequence: sequence_of(raw.sequence),
     identity, message, data, raw,
     haystack: searched.join('\n').slice(0, k_searched_chars).toLowerCase(),
+    chars: JSON.stringify(raw).length,
   };
 }
 

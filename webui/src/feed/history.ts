@@ -6,16 +6,18 @@ export interface History {
   events: readonly FeedEvent[];  // the oldest first
   keys: Set<string>;  // of `events`; moves on to the next history
   limit: number;
+  chars: number;  // of `events` together
   forgotten: number;  // how many were dropped for newer ones
 }
 
 export const k_events_max = 5_000;
+export const k_chars_max = 16 * 1024 * 1024;  // of one history: events of the greatest size would fill the memory
 const k_rollout_max = 3_000;
 const k_notable_max = 200;
 const k_lines_max = 500;  // of one node's log
 const k_nodes_max = 64;
 
-export const empty_history = (limit: number): History => ({ events: [], keys: new Set(), limit, forgotten: 0 });
+export const empty_history = (limit: number): History => ({ events: [], keys: new Set(), limit, chars: 0, forgotten: 0 });
 
 // The same history where nothing is new.
 export function remember(history: History, incoming: readonly FeedEvent[]): History {
@@ -26,9 +28,13 @@ export function remember(history: History, incoming: readonly FeedEvent[]): Hist
   });
   if (fresh.length === 0) return history;
   const all = history.events.concat(fresh);
-  const over = Math.max(0, all.length - history.limit);
-  for (const old of all.slice(0, over)) history.keys.delete(old.key);
-  return { ...history, events: over > 0 ? all.slice(over) : all, forgotten: history.forgotten + over };
+  let chars = fresh.reduce((sum, event) => sum + event.chars, history.chars);
+  let over = 0;
+  while (all.length - over > history.limit || (chars > k_chars_max && over < all.length - 1)) {
+    chars -= all[over]!.chars;
+    history.keys.delete(all[over++]!.key);
+  }
+  return { ...history, events: over > 0 ? all.slice(over) : all, chars, forgotten: history.forgotten + over };
 }
 
 export interface Feed {

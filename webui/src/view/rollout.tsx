@@ -77,14 +77,22 @@ const k_verdict_tones = { failed: 'bad', failing: 'bad', running: 'rollout', don
 
 const run_name = (run: Run) => one_line(run.id, 80) || 'Without a name';
 
-function Summary({ run, shown, live }: { run: Run; shown: Run; live: boolean }) {
+interface SummaryProps {
+  run: Run;
+  shown: Run;  // as it stood then
+  at: number | null;
+  ongoing: boolean;
+}
+
+function Summary({ run, shown, at, ongoing }: SummaryProps) {
   const { counts } = shown;
   const state = verdict(shown);
   const told = (['failed', 'running', 'succeeded', 'changed', 'skipped'] as const).filter((status) => counts[status] > 0);
   return (
     <p class="run-summary">
       <span class={`chip ${k_verdict_tones[state]}`}><i aria-hidden="true" />{k_verdict_words[state]}</span>
-      {run.replay ? <em class="replay">replay</em> : <span class="tag-live">{live ? 'live' : 'looked back'}</span>}
+      {run.replay && <em class="replay">replay</em>}
+      <span class="tag-live">{at !== null ? 'looked back' : ongoing ? 'live' : 'ended'}</span>
       <span>{date_text(run.start_ms)}</span><span>{took_text(shown.last_ms - shown.start_ms)}</span>
       <span>{told.map((status) => `${counts[status]} ${k_status_words[status]}`).join(' · ')}</span>
       {run.unlisted > 0 && <span>{run.unlisted} events of further resources are not shown</span>}
@@ -135,7 +143,7 @@ function Shown({ runs, events, active }: { runs: readonly Run[]; events: ReturnT
   return (
     <>
       <Pick runs={runs} run={run} at={at} on_run={(next) => (set_id(next), set_at(null))} on_at={set_at} />
-      <Summary run={run} shown={shown} live={at === null && ongoing} />
+      <Summary run={run} shown={shown} at={at} ongoing={ongoing} />
       <div class="panel lanes">
         <Axis time={time} />
         {k_layers.map((layer) => <Lane key={layer} layer={layer} lane={shown.lanes[layer]} time={time} />)}

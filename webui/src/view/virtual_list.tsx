@@ -20,10 +20,12 @@ interface Props<T> {
 // What is in view stays in view when rows come or go above it.
 function use_anchor<T>({ rows, row_px, key_of, follow }: Props<T>) {
   const element = useRef<HTMLDivElement>(null);
+  const height_px = use_size(element);
   const anchor = useRef<{ key: string; offset_px: number } | null>(null);
   const at_end = useRef(true);
   const remember = () => {
     const { scrollTop, clientHeight, scrollHeight } = element.current!;
+    if (clientHeight === 0) return;  // not shown
     at_end.current = scrollTop + clientHeight >= scrollHeight - row_px;
     const index = Math.floor(scrollTop / row_px);
     const row = rows[index];
@@ -39,8 +41,8 @@ function use_anchor<T>({ rows, row_px, key_of, follow }: Props<T>) {
     const kept = anchor.current;
     const index = kept ? rows.findIndex((row) => key_of(row) === kept.key) : -1;
     if (kept && index >= 0) list.scrollTop = index * row_px + kept.offset_px;
-  }, [rows, row_px]);
-  return { element, remember };
+  }, [rows, row_px, height_px]);
+  return { element, height_px, remember };
 }
 
 function use_size(element: { current: HTMLElement | null }): number {
@@ -58,8 +60,7 @@ function use_size(element: { current: HTMLElement | null }): number {
 
 export function VirtualList<T>(props: Props<T>) {
   const { rows, row_px, key_of, draw, class_of, label, id, chosen = null, on_choose, follow = false } = props;
-  const { element, remember } = use_anchor(props);
-  const height_px = use_size(element);
+  const { element, height_px, remember } = use_anchor(props);
   const [scroll_px, set_scroll] = useState(0);
   const { first, last } = window_of(follow ? Math.max(scroll_px, element.current?.scrollTop ?? 0) : scroll_px, height_px, row_px, rows.length);
   const scrolled = () => {
