@@ -29,6 +29,10 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/speeds.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/bus.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_log.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_ring.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_writer.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp
   ${CMAKE_CURRENT_LIST_DIR}/trace_context.cpp)
 target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
@@ -36,6 +40,7 @@ target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute 
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
 # Events and what other tools say, as values: histoctl has it too.
 add_library(histod_telemetry STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/cloudevents_http.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/event.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/flux_signature.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_ansible.cpp
