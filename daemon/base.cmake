@@ -3,7 +3,11 @@
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/api/event_rates.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/api/tickets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/event_message.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/event_pump.cpp
   ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
   ${CMAKE_CURRENT_LIST_DIR}/file_root.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
@@ -33,6 +37,9 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_log.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_ring.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_writer.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/fleet_events.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/flood_gate.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/sources.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp
   ${CMAKE_CURRENT_LIST_DIR}/trace_context.cpp)
 target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/stat.h>
 
 #include "net/http/tls.hpp"

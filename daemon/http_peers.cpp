@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "daemon/copies.hpp"
+#include "daemon/event_message.hpp"
 #include "daemon/peer_message.hpp"
 #include "daemon/services.hpp"
 #include "daemon/worker.hpp"
@@ -217,6 +218,16 @@ void HttpPeers::copy(jobs::JobRecord record, Reply<void> reply) {
   auto* const kept = job.get();
   Mailbox::Message message = [job = std::move(job)]() mutable { read_and_send(std::move(job)); };
   if (!worker.mailbox().post(std::move(message))) kept->finish(peer_failed("copy", "this node is overloaded"));
+}
+
+void HttpEvents::tell(std::string node, std::string message, jobs::Reply<std::uint64_t> have) {
+  const auto read = [node](const http::PeerAnswer& answer) -> Outcome<std::uint64_t> {
+    const auto number = parse_have(answer.body);
+    if (!number) return peer_failed(node, number.error());
+    return *number;
+  };
+  send(std::make_unique<Call<std::uint64_t>>(services_, executor_, node, request_to("POST", "/v1/peer/events"),
+                                             std::move(message), read, std::move(have)));
 }
 
 }  // namespace histod::daemon

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/executor.hpp"
+#include "daemon/event_pump.hpp"
 #include "daemon/peer_link.hpp"
 
 namespace histod::daemon {
@@ -37,6 +38,17 @@ class HttpPeers final : public PeerLink {
   Services& services_;
   control::Executor& executor_;
   std::shared_ptr<std::size_t> copying_ = std::make_shared<std::size_t>(0);  ///< may outlive this
+};
+
+/// Events to the other nodes, the same way.
+class HttpEvents final : public EventLink {
+ public:
+  HttpEvents(Services& services, control::Executor& executor) : services_(services), executor_(executor) {}
+  void tell(std::string node, std::string message, jobs::Reply<std::uint64_t> have) override;
+
+ private:
+  Services& services_;
+  control::Executor& executor_;
 };
 
 }  // namespace histod::daemon

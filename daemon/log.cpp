@@ -124,8 +124,16 @@ Log::Log(LogLevel level, LogFormat format, Write write, NowMs now)
 void Log::write(LogLevel level, std::string_view message, LogFields fields) {
   if (!enabled(level)) return;
   const std::string line = format_log_line(format_, now_(), level, message, fields);
-  const std::lock_guard lock(mutex_);
-  write_(line);
+  {
+    const std::lock_guard lock(mutex_);
+    write_(line);
+  }
+  static thread_local bool telling = false;
+  LogTap* const tap = tap_;
+  if (tap == nullptr || level < LogLevel::info || telling) return;
+  telling = true;
+  tap->line(level, message, fields);
+  telling = false;
 }
 
 bool Log::once(std::string_view key, LogLevel level, std::string_view message, LogFields fields) {

@@ -369,6 +369,7 @@ void declare_metrics(Services& services) {
   declare_images(services);
   declare_jobs(services);
   declare_fleet(services);
+  declare_event_metrics(services);
 }
 
 }  // namespace histod::daemon

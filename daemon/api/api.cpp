@@ -10,6 +10,7 @@
 #include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/peer_message.hpp"
+#include "daemon/telemetry/cloudevents_http.hpp"
 #include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 #include "net/http/text.hpp"
@@ -53,6 +54,11 @@ constexpr std::array k_routes{
     Route{"PUT", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::tables, peer_tables_put},
     Route{"POST", "/v1/peer/parts/count", Role::peer, BodyKind::image, peer_part_count},
     Route{"POST", "/v1/peer/parts/apply", Role::peer, BodyKind::image, peer_part_apply},
+    Route{"POST", "/v1/events", Role::events, BodyKind::events, events_post},
+    Route{"GET", "/v1/events", Role::read, BodyKind::none, events_list},
+    Route{"OPTIONS", "/v1/events", Role::none, BodyKind::none, events_options},
+    Route{"POST", "/v1/tickets", Role::read, BodyKind::none, tickets_post},
+    Route{"POST", "/v1/peer/events", Role::peer, BodyKind::events, peer_events},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
@@ -143,6 +149,12 @@ Api::Api(Services& services, Worker& worker)
       worker_(worker),
       express_(*this, worker.pipeline(), worker.arena(), worker.mailbox(), worker.arena_apart()) {}
 
+void Api::tell(std::string_view kind, const http::RequestHead& head, std::string_view what) {
+  services_.sources->security(kind, telemetry::Severity::warning, head.peer,
+                              fmt::format("{}: {} {} from {}", what, head.method, head.path, head.peer),
+                              {{"peer", head.peer}, {"method", head.method}, {"path", head.path}});
+}
+
 std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
   const std::string trace = traceparent_of(head);
   const Verdict verdict = services_.auth.check(head.field("Authorization"), head.peer, needed);
@@ -154,16 +166,19 @@ std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed
     case Access::wrong:
       services_.log.warn("refused token",
                          {{"peer", head.peer}, {"method", head.method}, {"path", head.path}, trace_field(trace)});
+      tell("token_refused", head, "a token was refused");
       return make_problem(401, "unauthorized", "the token is not one of this node's");
     case Access::forbidden:
       services_.log.warn("role too low",
                          {{"peer", head.peer}, {"token", verdict.name}, {"path", head.path}, trace_field(trace)});
+      tell("token_refused", head, fmt::format("the role of token {} is too low", verdict.name));
       return make_problem(
           403, "forbidden",
           fmt::format("the token's role is {}; this takes {}", role_name(verdict.role), role_name(needed)));
     case Access::limited:
       break;
   }
+  tell("rate_limited", head, "too many wrong tokens");
   retry_after_s = static_cast<std::uint64_t>(verdict.retry_after.count());
   return make_problem(429, "rate-limited", "too many wrong tokens from this address within a minute",
                       services_.options.auth_failures_per_minute + 1, services_.options.auth_failures_per_minute);
@@ -190,6 +205,7 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
         ++services_.peer_intrusions;
         services_.log.warn("security: whoever is no node asks as one",
                            {{"peer", head.peer}, {"path", head.path}, {"status", problem->status}, trace_field(trace)});
+        tell("peer_intrusion", head, "blocked intrusion: whoever is no node asks as one");
       }
       http::Response response = text_response(problem->status, k_problem_type, problem_json(*problem));
       if (problem->status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"histod\"");
@@ -204,6 +220,7 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
                                 static_cast<std::uint8_t>(kind_of(*match.route))};
   if (match.route->body == BodyKind::none) admission.bytes_max = 0;
   if (match.route->body == BodyKind::ids) admission.bytes_max = k_ids_bytes_max;
+  if (match.route->body == BodyKind::events) admission.bytes_max = telemetry::k_events_body_bytes_max;
   if (match.route->body == BodyKind::tables) admission.bytes_max = k_tables_bytes_max;
   if (match.route->body != BodyKind::image) return admission;
   // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.
@@ -240,6 +257,11 @@ http::Response Api::refusal(unsigned status, std::string_view code, std::string_
     services_.log.debug(
         "request refused",
         {{"status", status}, {"code", code}, {"peer", head->peer}, {"path", head->path}, trace_field(trace)});
+  }
+  if (head != nullptr && code == "framing") {
+    services_.sources->security("request_refused", telemetry::Severity::warning, head->peer,
+                                fmt::format("a malformed request was refused: {} (from {})", detail, head->peer),
+                                {{"peer", head->peer}, {"status", status}});
   }
   return problem_response(make_problem(status, code, std::string(detail), value, limit));
 }

@@ -43,8 +43,8 @@ struct Context {
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
 
-/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs.
-enum class BodyKind : std::uint8_t { none, image, tables, copy, ids };
+/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs; `events`: CloudEvents.
+enum class BodyKind : std::uint8_t { none, image, tables, copy, ids, events };
 
 struct Route {
   std::string_view method;
@@ -81,6 +81,8 @@ class Api final : public net::http::Handler {
                               std::uint64_t limit, const net::http::RequestHead* head) override;
 
  private:
+  /// io.histod.secops.KIND
+  void tell(std::string_view kind, const net::http::RequestHead& head, std::string_view what);
   std::optional<Problem> authorize(const net::http::RequestHead& head, Role needed, std::uint64_t& retry_after_s);
   Services& services_;
   Worker& worker_;
@@ -125,8 +127,13 @@ void peer_disown(Context context);
 void peer_share(Context context);
 void peer_tables_get(Context context);
 void peer_tables_put(Context context);
+void peer_events(Context context);      // peer_events.cpp
 void peer_part_count(Context context);  // parts.cpp
 void peer_part_apply(Context context);
+void events_post(Context context);  // events.cpp
+void events_options(Context context);
+void events_list(Context context);
+void tickets_post(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void openapi(Context context);  // page.cpp

@@ -217,6 +217,7 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
   queue_.push_back(record.id);
   if (job.provisional) unsettled_.emplace(record.id, interfaces_.steady_ms() + k_unsettled_ms);
   add(record);
+  if (interfaces_.changed) interfaces_.changed(record, "accepted");
   return Submitted{std::move(record), false};
 }
 
@@ -269,8 +270,12 @@ void Engine::add(JobRecord record) {
 void Engine::replace(JobRecord& record, JobRecord next) {
   datasets_.track(&record, &next);
   --in_state_[index_of(record.state)];
+  const bool changes = record.state != next.state;
   record = std::move(next);
   ++in_state_[index_of(record.state)];
+  if (!changes || !interfaces_.changed) return;
+  if (record.state == JobState::running) interfaces_.changed(record, "started");
+  if (is_final(record.state)) interfaces_.changed(record, state_name(record.state));
 }
 
 void Engine::replace(JobRecord& record, JobState next) {

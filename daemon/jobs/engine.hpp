@@ -108,6 +108,9 @@ class Engine {
     std::function<bool(const JobRecord&, const SharedTables&)> dispatch;
     std::function<UlidSource::Random()> random = {};  ///< for ids; empty: the kernel's
     std::function<std::int64_t()> steady_ms = {};     ///< never set back or forth; empty: the kernel's
+    /// Told of each own job that is accepted, started, done, failed or cancelled, on the engine's thread; empty:
+    /// nobody.
+    std::function<void(const JobRecord&, std::string_view verb)> changed = {};
   };
   struct Counts {
     std::uint64_t queued = 0, running = 0, done = 0, failed = 0, counted = 0;  ///< jobs in each state now

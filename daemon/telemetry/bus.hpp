@@ -27,8 +27,8 @@ class Bus {
   struct Options {
     std::string identity;  ///< of this node, a ULID
     std::string node;      ///< its name
-    EventRing::Options ring;
-    EventWriter::Options writer;
+    EventRing::Options ring = {};
+    EventWriter::Options writer = {};
   };
   using NowMs = std::function<std::int64_t()>;  ///< since 1970
 

@@ -36,8 +36,8 @@ inline std::string with_sequence(std::uint64_t sequence, std::string_view object
 
 /// Which events a reader wants. The default takes all.
 struct EventFilter {
-  std::vector<std::string> types;  ///< what one of them begins with; empty: any
-  std::string node;                ///< empty: any
+  std::vector<std::string> types = {};  ///< what one of them begins with; empty: any
+  std::string node = {};                ///< empty: any
   Severity at_least = Severity::debug;
 
   bool takes(const StoredEvent& event) const {

@@ -304,7 +304,9 @@ bool Connection::peer_gone() const {
 
 Connection::Step Connection::refuse(unsigned status, std::string_view code, std::string_view detail,
                                     std::uint64_t value, std::uint64_t limit) {
-  refusal_ = server_.handler.refusal(status, code, detail, value, limit, has_head_ ? &head_ : nullptr);
+  RequestHead unread;
+  unread.peer = peer_;
+  refusal_ = server_.handler.refusal(status, code, detail, value, limit, has_head_ ? &head_ : &unread);
   const bool tells_when =
       std::ranges::any_of(refusal_->fields, [](const auto& field) { return iequals(field.first, "Retry-After"); });
   if (status == 503 && !tells_when) refusal_->fields.emplace_back("Retry-After", "1");

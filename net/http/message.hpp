@@ -152,7 +152,8 @@ class Handler {
   /// When the body is in. May answer at once or later.
   virtual void handle(Request request, Responder responder) = 0;
   /// What the connection itself must refuse (400 framing, 408 slow, 411, 413, 431, 503 no memory, ...): the handler
-  /// gives it the form that its API documents (problem+json). `head` is null while there is none. `detail` says what
+  /// gives it the form that its API documents (problem+json). Of a header section that
+  /// was not read `head` has the peer alone; null: not even that is known. `detail` says what
   /// was wrong; value and limit are 0 where they do not apply.
   virtual Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
                            std::uint64_t limit, const RequestHead* head) = 0;

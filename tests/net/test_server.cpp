@@ -99,7 +99,7 @@ Response TestHandler::refusal(unsigned status, std::string_view code, std::strin
                               std::uint64_t limit, const RequestHead* head) {
   std::string body(code);
   body.append("|").append(detail).append("|" + std::to_string(value) + "|" + std::to_string(limit));
-  if (head != nullptr) body.append("|").append(head->target);
+  if (head != nullptr && !head->target.empty()) body.append("|").append(head->target);
   return plain(status, std::move(body));
 }
 
