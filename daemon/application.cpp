@@ -124,6 +124,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
                          + FleetSpread::k_parts_max            // of images that are spread: a part is done
                          + HttpPeers::k_copies_max             // of copies: the image is read
                          + Announcer::k_calls_max              // of datasets that are done
+                         + 1                                   // of the feed: there are events
                          + attempts * 4                        // dispatch, input, result at its volume, end of storing
                          + 16;                                 // drain, abort, stop, listeners
   return out;
@@ -175,6 +176,8 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     services_.webhooks = std::make_unique<const Webhooks>(
         value_or_fail(Webhooks::parse_allowed(options_.webhook_allow), "--webhook-allow"),
         value_or_fail(read_secret(options_.webhook_secret_file), "--webhook-secret-file"));
+  if (!options_.event_hmac_key_file.empty())
+    services_.event_hmac_key = value_or_fail(read_secret(options_.event_hmac_key_file), "--event-hmac-key-file");
   auto file_roots = open_file_roots(options_.file_roots);
   open_events();
   arenas_ = make_arenas(services_.placement);

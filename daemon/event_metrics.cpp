@@ -36,6 +36,10 @@ void declare_event_metrics(Services& services) {
             std::function<double()>([&s] { return static_cast<double>(s.pump_stats.failures.load()); }));
   m.counter("histod_events_evicted_total", "Events that went out of the ring to make room.",
             value([](Counts c) { return c.evicted; }));
+  m.counter("histod_feed_messages_total", "Messages that readers of the live feed were sent.",
+            std::function<double()>([&s] { return static_cast<double>(s.feed_stats.messages.load()); }));
+  m.counter("histod_feed_slow_readers_total", "Readers of the live feed that were closed: they did not keep up.",
+            std::function<double()>([&s] { return static_cast<double>(s.feed_stats.slow.load()); }));
   m.gauge("histod_event_ring_events", "Events in the ring.", value([](Counts c) { return c.ring_events; }));
   m.gauge("histod_event_ring_bytes", "Bytes of the events in the ring.", value([](Counts c) { return c.ring_bytes; }));
 }

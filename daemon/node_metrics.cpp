@@ -82,6 +82,20 @@ void declare_http(Services& s) {
     for (const auto& worker : s.workers)
       emit(worker_label(*worker), static_cast<double>(worker->http_stats().connections_open.get()));
   });
+  s.metrics.gauge("histod_websockets_open", "WebSockets open now.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers)
+      emit(worker_label(*worker), static_cast<double>(worker->http_stats().websockets_open.get()));
+  });
+  s.metrics.counter("histod_websockets_closed_total", "WebSockets that have ended, by how.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const std::string index = std::to_string(worker->index());
+      for (std::size_t end = 0; end < net::http::k_websocket_ends; ++end) {
+        const auto name = net::http::websocket_end_name(static_cast<net::http::WebSocketEnd>(end));
+        emit({{"worker", index}, {"how", std::string(name)}},
+             static_cast<double>(worker->http_stats().websockets_closed[end].get()));
+      }
+    }
+  });
   s.metrics.counter("histod_http_responses_total", "Responses by class of status.", [&s](const Emit& emit) {
     for (const auto& worker : s.workers) {
       const Stats& stats = worker->http_stats();

@@ -99,6 +99,8 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_jobs, "job-wall-time", &Options::job_wall_time, "TIME", "How long one job may compute.", k_second, k_day},
     {k_jobs, "event-ring", CountMember{&Options::event_ring}, "N",
      "Events that this node keeps for whoever comes later, at most 16 MiB of them.", 64, 1'000'000},
+    {k_jobs, "event-hmac-key-file", &Options::event_hmac_key_file, "FILE",
+     "The key by which Flux signs what it tells (generic-hmac), in place of a token; one line. Mode 0600."},
     {k_jobs, "max-jobs-queued", CountMember{&Options::max_jobs_queued}, "N", "Jobs that wait; one more gets 503.", 1,
      1'000'000},
 

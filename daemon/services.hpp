@@ -10,6 +10,7 @@
 
 #include "daemon/api/auth.hpp"
 #include "daemon/api/event_rates.hpp"
+#include "daemon/api/feed.hpp"
 #include "daemon/api/tickets.hpp"
 #include "daemon/copies.hpp"
 #include "daemon/event_pump.hpp"
@@ -73,6 +74,8 @@ struct Services {
   std::unique_ptr<telemetry::Bus> events = {};       ///< never null once anybody listens
   std::unique_ptr<telemetry::Sources> sources = {};  ///< the same
   EventStats event_stats = {};
+  api::FeedStats feed_stats = {};
+  std::string event_hmac_key = {};  ///< empty: who tells events needs a token
   PumpStats pump_stats = {};
   api::EventRates event_rates{};
   api::TicketStore tickets{};

@@ -54,9 +54,9 @@ constexpr std::array k_routes{
     Route{"PUT", "/v1/peer/datasets/{}/tables", Role::peer, BodyKind::tables, peer_tables_put},
     Route{"POST", "/v1/peer/parts/count", Role::peer, BodyKind::image, peer_part_count},
     Route{"POST", "/v1/peer/parts/apply", Role::peer, BodyKind::image, peer_part_apply},
-    Route{"POST", "/v1/events", Role::events, BodyKind::events, events_post},
-    Route{"GET", "/v1/events", Role::read, BodyKind::none, events_list},
-    Route{"OPTIONS", "/v1/events", Role::none, BodyKind::none, events_options},
+    Route{"POST", k_events_path, Role::events, BodyKind::events, events_post},
+    Route{"GET", k_events_path, Role::read, BodyKind::none, events_list},
+    Route{"OPTIONS", k_events_path, Role::none, BodyKind::none, events_options},
     Route{"POST", "/v1/tickets", Role::read, BodyKind::none, tickets_post},
     Route{"POST", "/v1/peer/events", Role::peer, BodyKind::events, peer_events},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
@@ -107,6 +107,10 @@ bool sends_no_image(const Route& route, const http::RequestHead& head) {
   return query && query->contains("file");
 }
 
+bool wants_feed(const http::RequestHead& head) {
+  return head.path == k_events_path && http::is_websocket_upgrade(head);
+}
+
 }  // namespace
 
 std::span<const Route> routes() { return k_routes; }
@@ -147,7 +151,8 @@ void Context::fail(const Problem& problem) { send(problem_response(problem)); }
 Api::Api(Services& services, Worker& worker)
     : services_(services),
       worker_(worker),
-      express_(*this, worker.pipeline(), worker.arena(), worker.mailbox(), worker.arena_apart()) {}
+      express_(*this, worker.pipeline(), worker.arena(), worker.mailbox(), worker.arena_apart()),
+      feed_(worker.io(), worker.mailbox(), services.feed_stats) {}
 
 void Api::tell(std::string_view kind, const http::RequestHead& head, std::string_view what) {
   services_.sources->security(kind, telemetry::Severity::warning, head.peer,
@@ -157,7 +162,12 @@ void Api::tell(std::string_view kind, const http::RequestHead& head, std::string
 
 std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
   const std::string trace = traceparent_of(head);
-  const Verdict verdict = services_.auth.check(head.field("Authorization"), head.peer, needed);
+  std::string credential(head.field("Authorization"));
+  // A browser cannot send its token with a WebSocket. A ticket that is none any more counts as a wrong token.
+  const std::string_view ticket = credential.empty() && wants_feed(head) ? offered_ticket(head) : std::string_view();
+  if (!ticket.empty() && services_.tickets.redeem(ticket)) return std::nullopt;
+  if (!ticket.empty()) credential = fmt::format("Bearer {}", ticket);
+  const Verdict verdict = services_.auth.check(credential, head.peer, needed);
   switch (verdict.access) {
     case Access::granted:
       return std::nullopt;
@@ -196,7 +206,9 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
     return std::unexpected(with_body_closed(std::move(response), head));
   }
   const bool metrics_guarded = match.route->resource == metrics && !services_.options.metrics_public;
-  const Role needed = metrics_guarded ? Role::read : match.route->role;
+  const Role needed = metrics_guarded                 ? Role::read
+                      : signs_events(services_, head) ? Role::none  // events_post() looks at the signature
+                                                      : match.route->role;
   if (needed != Role::none) {
     std::uint64_t retry_after_s = 0;
     if (const auto problem = authorize(head, needed, retry_after_s)) {
@@ -216,6 +228,8 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
       services_.log.write(trace_level(trace), "request",
                           {{"method", head.method}, {"path", head.path}, {"peer", head.peer}, trace_field(trace)});
   }
+  if (const auto trouble = wants_feed(head) ? http::websocket_trouble(head) : std::nullopt)
+    return std::unexpected(with_body_closed(http::websocket_refusal(*this, head, *trouble), head));
   http::BodyAdmission admission{services_.options.max_upload_bytes, nullptr,
                                 static_cast<std::uint8_t>(kind_of(*match.route))};
   if (match.route->body == BodyKind::none) admission.bytes_max = 0;
@@ -247,7 +261,7 @@ void Api::go_on(http::Request request, http::Responder responder, std::unique_pt
                          services_.auth.role_of(request.head.field("Authorization")) == Role::peer;
   std::string traceparent = traceparent_of(request.head);
   resource(Context{services_, worker_, std::move(request), std::move(responder), std::move(match.parameter),
-                   std::move(early_decode), forwarded, std::move(traceparent)});
+                   std::move(early_decode), forwarded, std::move(traceparent), &feed_});
 }
 
 http::Response Api::refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,

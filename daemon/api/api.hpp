@@ -12,6 +12,7 @@
 
 #include "daemon/api/auth.hpp"
 #include "daemon/api/express.hpp"
+#include "daemon/api/feed.hpp"
 #include "daemon/api/problem.hpp"
 #include "daemon/api/query.hpp"
 #include "daemon/services.hpp"
@@ -33,12 +34,15 @@ struct Context {
   std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
   bool forwarded = false;                               ///< another node asks for what is here
   std::string traceparent = {};                         ///< as parse_traceparent() has it; empty: none
+  Feed* feed = nullptr;                                 ///< of this worker
   net::Lease file = {};                                 ///< holds an image that was not sent but read
   std::span<std::byte> file_bytes = {};                 ///< in `file`; empty: the image is the request's body
 
   void send(net::http::Response response) { responder.send(std::move(response)); }
   void fail(const Problem& problem);
 };
+
+inline constexpr std::string_view k_events_path = "/v1/events";
 
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
@@ -87,6 +91,7 @@ class Api final : public net::http::Handler {
   Services& services_;
   Worker& worker_;
   ExpressLane express_;
+  Feed feed_;
 };
 
 Problem make_problem(unsigned status, std::string_view code, std::string detail, std::uint64_t value = 0,
@@ -132,6 +137,8 @@ void peer_part_count(Context context);  // parts.cpp
 void peer_part_apply(Context context);
 void events_post(Context context);  // events.cpp
 void events_options(Context context);
+/// Whether who tells events has a signature in place of a token, where there is a key for it.
+bool signs_events(const Services& services, const net::http::RequestHead& head);
 void events_list(Context context);
 void tickets_post(Context context);
 void cluster(Context context);  // cluster.cpp

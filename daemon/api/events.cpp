@@ -11,6 +11,8 @@
 #include "daemon/api/results.hpp"
 #include "daemon/jobs/digest.hpp"
 #include "daemon/telemetry/cloudevents_http.hpp"
+#include "daemon/telemetry/flux_signature.hpp"
+#include "daemon/telemetry/normalizer.hpp"
 
 namespace histod::daemon::api {
 
@@ -39,9 +41,24 @@ std::string_view text_of(std::span<const std::byte> body) {
   return {reinterpret_cast<const char*>(body.data()), body.size()};
 }
 
+std::string tools() { return fmt::format("{}", fmt::join(telemetry::normalizer_tools(), ", ")); }
+
+/// What a tool says in its own words, which `tool` names.
+std::expected<std::vector<telemetry::Event>, Problem> told_events(const Query& query, std::string_view body) {
+  for (const auto& [name, value] : query)
+    if (name != "tool" && name != "rollout")
+      return std::unexpected(bad_option(fmt::format("there is no option {}; there are tool and rollout", name)));
+  const auto rollout = query.find("rollout");
+  const auto normalizer =
+      telemetry::make_normalizer(query.at("tool"), {rollout == query.end() ? std::string() : rollout->second});
+  if (!normalizer) return std::unexpected(bad_option("tool must be one of " + tools()));
+  return telemetry::normalize_body(*normalizer, body);
+}
+
 std::expected<std::vector<telemetry::Event>, Problem> sent_events(const http::Request& request) {
   const auto query = parse_query(request.head.query);
   if (!query) return std::unexpected(query.error());
+  if (query->contains("tool")) return told_events(*query, text_of(request.body));
   if (!query->empty()) return std::unexpected(bad_option("there is no option " + query->begin()->first));
   std::vector<telemetry::EventField> fields;
   for (const http::Field& field : request.head.fields) fields.emplace_back(field.name, field.value);
@@ -58,9 +75,23 @@ std::string token_digest(std::string_view authorization) {
 
 }  // namespace
 
+bool signs_events(const Services& services, const http::RequestHead& head) {
+  return !services.event_hmac_key.empty() && head.method == "POST" && head.path == k_events_path &&
+         head.field("Authorization").empty() && !head.field("X-Signature").empty();
+}
+
 /// All or nothing: whoever is refused sends all of it again.
 void events_post(Context context) {
   Services& services = context.services;
+  const http::RequestHead& head = context.request.head;
+  if (signs_events(services, head) &&
+      !telemetry::is_flux_signature(head.field("X-Signature"), text_of(context.request.body),
+                                    services.event_hmac_key)) {
+    services.sources->security("token_refused", telemetry::Severity::warning, head.peer,
+                               fmt::format("events with a wrong signature were refused (from {})", head.peer),
+                               {{"peer", head.peer}});
+    return context.fail(make_problem(401, "unauthorized", "X-Signature is not that of this body and key"));
+  }
   auto events = sent_events(context.request);
   if (!events) {
     ++services.event_stats.refused;
@@ -98,9 +129,15 @@ void events_options(Context context) {
 }
 
 void events_list(Context context) {
-  const auto query = events_query(context.request.head.query);
+  const http::RequestHead& head = context.request.head;
+  const auto query = events_query(head.query);
   if (!query) return context.fail(query.error());
-  const telemetry::Bus& bus = *context.services.events;
+  telemetry::Bus& bus = *context.services.events;
+  if (http::is_websocket_upgrade(head)) {
+    if (foreign_origin(head))
+      return context.fail(make_problem(403, "forbidden", "a page of another site may not read this feed"));
+    return context.send(context.feed->answer(bus, *query, head));
+  }
   const auto limit = static_cast<std::size_t>(query->limit);
   const telemetry::EventsRead read = query->after
                                          ? bus.read(*query->after, limit, k_events_answer_bytes_max, query->filter)

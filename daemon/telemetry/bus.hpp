@@ -73,6 +73,7 @@ class Bus {
   EventLag lag(std::uint64_t after) const;
   std::uint64_t last() const;
   const std::string& identity() const { return options_.identity; }
+  const std::string& node() const { return options_.node; }
 
   /// Wakes a reader that sleeps: at most once until it says that it reads. No call comes after its end.
   class Subscription {

@@ -45,6 +45,7 @@ struct EventFilter {
     return event.severity >= at_least && (node.empty() || event.node == node) &&
            (types.empty() || std::ranges::any_of(types, begins));
   }
+  bool operator==(const EventFilter&) const = default;
 };
 
 }  // namespace histod::daemon::telemetry
