@@ -13,6 +13,7 @@ namespace histod::daemon::telemetry {
 namespace {
 
 constexpr std::string_view k_key_begin = "-----BEGIN ";
+constexpr std::string_view k_dashes = "-----";  // of a key; they belong to no word
 constexpr std::string_view k_key_end = "-----END ";
 constexpr std::string_view k_private_key = "PRIVATE KEY";
 constexpr std::size_t k_label_bytes_max = 64;  // of "RSA PRIVATE KEY-----"
@@ -160,16 +161,14 @@ class TextRedactor {
   }
 
   bool take_word() {
-    std::string_view word = text_.substr(at_, skip(at_, is_word) - at_);
-    if (word.empty()) return false;
-    // Dashes before a key belong to no word.
-    const std::size_t dashes = word.find(k_key_begin.substr(0, 5));
-    if (dashes == 0) {
+    if (text_.substr(at_).starts_with(k_dashes)) {
       out_ += text_[at_++];
       return true;
     }
-    word = word.substr(0, dashes);
-    const std::size_t end = at_ + word.size();
+    std::size_t end = at_;
+    while (end < text_.size() && is_word(text_[end]) && !text_.substr(end).starts_with(k_dashes)) ++end;
+    if (end == at_) return false;
+    const std::string_view word = text_.substr(at_, end - at_);
     if (looks_secret(word)) {
       drop_until(end);
       return true;

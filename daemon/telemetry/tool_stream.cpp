@@ -145,7 +145,9 @@ void ToolStream::tell(Fact fact) {
   const std::string rest = redact_text(clean_text(std::string_view(fact.message).substr(plain), fact.message.size()));
   const std::string head = clean_text(std::string_view(fact.message).substr(0, plain), k_message_bytes_max);
   json::object data;
-  data["message"] = std::string(trimmed(clean_text(head + rest, k_message_bytes_max)));
+  std::string message = clean_text(head + rest, k_message_bytes_max);
+  message = trimmed(message);
+  data["message"] = message.empty() ? fmt::format("{}: {}", tool_, verb_of(fact.verb)) : message;
   data["tool"] = tool_;
   if (!fact.layer.empty()) data["layer"] = fact.layer;
   const std::string resource = one_name(redact_text(fact.resource));
