@@ -57,7 +57,7 @@ async function work(page, suffix) {
 async function views(page, suffix, width) {
   await page.getByRole('tab', { name: 'Fleet' }).click();
   await page.locator('.node-card').first().waitFor();
-  await page.waitForFunction((least) => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 60_000 });
+  await page.waitForFunction((least) => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 150_000 });
   await shoot(page, `fleet-${suffix}`, width < 500);
   await page.getByRole('tab', { name: 'Rollout' }).click();
   await page.locator('.lane').first().waitFor();
