@@ -163,6 +163,15 @@ test('where no socket can be opened it asks for the list, and says so', async ()
   await page.locator('.stream-status', { hasText: /^1 of 1 events$/ }).waitFor();
 });
 
+test('a feed that is refused says why, and what to do', async () => {
+  mock.routes['POST /v1/tickets'] = (response) => mock.problem(response, 403, 'forbidden', 'The token is not allowed to do this', 'role submit');
+  mock.routes['GET /v1/events'] = mock.routes['POST /v1/tickets'];
+  for (const tab of ['events', 'rollout']) {
+    await (tab === 'events' ? enter(tab) : go(tab));
+    await page.locator(`#panel-${tab} .empty`, { hasText: 'sign in with one of the role read' }).waitFor();
+  }
+});
+
 test('at 200 events a second the list stays short and the page answers', async () => {
   await enter('events');
   await live();

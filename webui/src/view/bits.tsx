@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small things that several views show.
 import type { ComponentChildren } from 'preact';
+import type { LinkState } from '../feed/link';
 import type { Problem } from '../problem';
 
 export function Chip({ tone, title, children }: { tone: string; title?: string; children: ComponentChildren }) {
@@ -10,6 +11,14 @@ export function Chip({ tone, title, children }: { tone: string; title?: string; 
 // What there is to see when there is nothing, and what to do about it.
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
   return <div class="empty"><h3>{title}</h3><p>{children}</p></div>;
+}
+
+// Why a view of the feed is empty, where the feed itself is the reason; else what the view says of its own.
+export function FeedEmpty({ link, title, children }: { link: LinkState; title: string; children: ComponentChildren }) {
+  if (link.phase !== 'offline') return <Empty title={title}>{children}</Empty>;
+  const { problem } = link;
+  const advice = problem?.status === 403 ? 'This token may not read events: sign in with one of the role read.' : 'It is tried again by itself; “Feed Offline” above tries at once.';
+  return <Empty title="The feed is offline">{problem ? `${problem.title}. ${problem.detail} ` : 'The connection was closed. '}{advice}</Empty>;
 }
 
 export function ProblemLine({ problem }: { problem: Problem }) {
@@ -24,6 +33,7 @@ export interface SparkProps {
   tone?: string;
 }
 
+const k_slots_min = 30;  // a minute
 const k_width = 120;
 const k_height = 32;
 
@@ -48,8 +58,8 @@ export function Spark({ label, values, text, top, tone = '' }: SparkProps) {
   return (
     <div class={`spark ${tone}`}>
       <span class="spark-label">{label}</span><b>{text}</b>
-      <svg viewBox={`0 0 ${k_width} ${k_height}`} preserveAspectRatio="none" role="img" aria-label={`${label}, the last three minutes; now ${text}`}>
-        <path d={spark_path(values, most, 90)} />
+      <svg viewBox={`0 0 ${k_width} ${k_height}`} preserveAspectRatio="none" role="img" aria-label={`${label}, at most the last three minutes; now ${text}`}>
+        <path d={spark_path(values, most, Math.max(k_slots_min, values.length))} />
       </svg>
     </div>
   );

@@ -11,7 +11,7 @@ import { use_part } from '../observable';
 import { event_hash, is_target, type Target } from '../route';
 import { clock_text, number_text } from '../text';
 import { use_clock, use_media } from '../use_media';
-import { Empty } from './bits';
+import { Empty, FeedEmpty } from './bits';
 import { EventDetail } from './event_detail';
 import { EventFilter, KindFilter } from './event_filter';
 import { VirtualList } from './virtual_list';
@@ -91,9 +91,10 @@ function use_target(target: Target | null, feed: Feed, token: string, on_found: 
   return trouble;
 }
 
-function Nothing({ feed, filter, on_clear }: { feed: Feed; filter: Filter; on_clear: () => void }) {
+function Nothing({ source, feed, filter, on_clear }: { source: FeedSource; feed: Feed; filter: Filter; on_clear: () => void }) {
+  const link = use_part(source, (state) => state.link);
   if (feed.received === 0) {
-    return <Empty title="No events yet">What the fleet and the rollout tell appears here as it happens. To try it: <code>histoctl events send</code>.</Empty>;
+    return <FeedEmpty link={link} title="No events yet">What the fleet and the rollout tell appears here as it happens. To try it: <code>histoctl events send</code>.</FeedEmpty>;
   }
   return (
     <Empty title="No event is like that">
@@ -140,7 +141,7 @@ export function Events({ feed: source, token, target, active }: Props) {
       <div class="stream-body">
         <div class="panel stream-list">
           {rows.length === 0
-            ? <Nothing feed={feed} filter={filter} on_clear={() => set_filter(k_no_filter)} />
+            ? <Nothing source={source} feed={feed} filter={filter} on_clear={() => set_filter(k_no_filter)} />
             : <VirtualList id="event" rows={rows} row_px={narrow ? 50 : 29} key_of={(event) => event.key} draw={(event) => <Row event={event} />}
                 class_of={(event) => `event ${tone_of(event)}`} label="Events, the newest first" chosen={chosen?.key ?? null} on_choose={choose} />}
         </div>

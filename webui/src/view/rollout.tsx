@@ -7,7 +7,7 @@ import { bar_of, k_layers, lane_status, rollout_runs, verdict, type Layer, type 
 import { use_part } from '../observable';
 import { date_text, took_text } from '../text';
 import { use_clock } from '../use_media';
-import { Empty } from './bits';
+import { FeedEmpty } from './bits';
 import { StatusIcon } from './status_icon';
 
 const k_layer_words: Record<Layer, [string, string]> = {
@@ -154,16 +154,17 @@ function Shown({ runs, events, active }: { runs: readonly Run[]; events: ReturnT
 
 export function Rollout({ feed, active }: { feed: FeedSource; active: boolean }) {
   const events = use_part(feed, events_of, active);
+  const link = use_part(feed, (state) => state.link, active);
   const runs = useMemo(() => rollout_runs(events), [events]);
   return (
     <div class="view view-rollout">
       <h2 class="off-screen">Rollout</h2>
       {runs.length > 0 ? <Shown runs={runs} events={events} active={active} /> : (
         <div class="panel">
-          <Empty title="No rollout has told anything yet">
+          <FeedEmpty link={link} title="No rollout has told anything yet">
             Terraform, Tinkerbell, Ansible, kubeadm, Argo CD and Flux are followed as soon as they send their events to <code>/v1/events</code>;
             a recorded one is told again by <code>histoctl events replay</code>.
-          </Empty>
+          </FeedEmpty>
         </div>
       )}
     </div>
