@@ -379,13 +379,13 @@ void Application::look_at_expiry() {
   const std::int64_t ends_s = certificate_->ends_s();
   const std::chrono::seconds left(ends_s - wall_clock_ms() / 1'000);
   if (ends_s == 0 || left >= k_expiry_warning) return;
+  const bool good = left.count() > 0;
   const auto hours = std::chrono::duration_cast<std::chrono::hours>(left).count();
   const std::string what =
-      hours > 0 ? fmt::format("the certificate expires in {} hours", hours) : "the certificate has expired";
-  log_.warn(what, {{"file", options_.tls_cert_path}});
-  services_.sources->security("certificate_expiry",
-                              hours > 0 ? telemetry::Severity::warning : telemetry::Severity::error,
+      good ? fmt::format("the certificate expires in {} hours", hours) : "the certificate has expired";
+  services_.sources->security("certificate_expiry", good ? telemetry::Severity::warning : telemetry::Severity::error,
                               options_.tls_cert_path, what, {{"hours", hours}});
+  log_.warn(what, {{"file", options_.tls_cert_path}});
 }
 
 void Application::tick() {

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import secrets
+import socket
 import subprocess
 import tempfile
 import time
@@ -65,6 +66,7 @@ class EventsTest(unittest.TestCase):
         structured = ["-H", "Content-Type: application/cloudevents+json; charset=utf-8", "--data-binary", json.dumps(event(2, severity="ok"))]
         self.assertEqual(subprocess.run(curl + structured, capture_output=True, timeout=60, check=False).returncode, 0)
         session = requests.Session()
+        self.addCleanup(session.close)
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {token}"
         answer = session.post(url, data=json.dumps([event(1), event(3)]), headers={"Content-Type": "application/cloudevents-batch+json"}, timeout=60)
@@ -97,6 +99,9 @@ class EventsTest(unittest.TestCase):
             with contextlib.closing(stranger):
                 stranger.request("GET", "/v1/node", headers={"Authorization": "Bearer wrong-token-0123456789"})
                 self.assertIn(stranger.getresponse().status, (401, 429))
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=60) as malformed:
+            malformed.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
+            self.assertIn(b" 400 ", malformed.recv(4096))
         status, _, job = daemon.request("POST", "/v1/jobs", b"P5 2 2 255\n\x00\x01\x02\x03")
         self.assertEqual(status, 202, job)
         daemon.request("GET", f"/v1/jobs/{json.loads(job)['id']}/result?wait=30s")
@@ -105,7 +110,8 @@ class EventsTest(unittest.TestCase):
             events = self.listed(daemon, "after=0&type=io.histod.secops,io.histod.job&limit=1000")["events"]
             return {each["type"]: each for each in events}, events
         deadline = time.monotonic() + WAIT_S
-        wanted = {"io.histod.secops.token_refused", "io.histod.secops.rate_limited", "io.histod.job.accepted", "io.histod.job.started", "io.histod.job.done"}
+        wanted = {"io.histod.secops.token_refused", "io.histod.secops.rate_limited", "io.histod.secops.request_refused",
+                  "io.histod.job.accepted", "io.histod.job.started", "io.histod.job.done"}
         while not wanted <= set(heard()[0]) and time.monotonic() < deadline:
             daemon.pause.wait(0.05)
         by_type, events = heard()
@@ -113,11 +119,30 @@ class EventsTest(unittest.TestCase):
         refused = [each for each in events if each["type"] == "io.histod.secops.token_refused"]
         self.assertLess(len(refused), 10, "a flood is a few events")
         self.assertEqual((refused[0]["subject"], refused[0]["node"], refused[0]["severity"]), ("127.0.0.2", events[0]["node"], "warning"))
+        self.assertEqual(by_type["io.histod.secops.request_refused"]["subject"], "127.0.0.1")
+        fallbacks = json.loads(daemon.request("GET", "/v1/node", role="read")[2])["fallbacks"]
+        self.assertEqual({each["subject"] for each in events if each["type"] == "io.histod.secops.fallback"}, {each["what"] for each in fallbacks})
         self.assertEqual(by_type["io.histod.job.done"]["subject"], json.loads(job)["id"])
         text = json.dumps(self.listed(daemon, "after=0&limit=1000"))
         for secret in (*daemon.tokens.values(), "wrong-token-0123456789"):
             self.assertNotIn(secret, text)
         self.assertIn("io.histod.log.info", text)
+
+    def test_a_certificate_that_expires_soon(self):
+        need("curl", "openssl")
+        folder = tempfile.TemporaryDirectory(prefix="histod-e2e-certificate-")
+        self.addCleanup(folder.cleanup)
+        cert, key = f"{folder.name}/cert.pem", f"{folder.name}/key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                        "-days", "5", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True, timeout=60, check=True)
+        daemon = self.daemon("--tls-cert", cert, "--tls-key", key)
+        (daemon.folder / "field").write_text(f"Authorization: Bearer {daemon.tokens['read']}\n")
+        daemon.wait_log("the certificate expires in 119 hours")
+        done = subprocess.run(["curl", "-sS", "--noproxy", "*", "--cacert", cert, "-H", f"@{daemon.folder / 'field'}",
+                               f"https://127.0.0.1:{daemon.port}/v1/events?type=io.histod.secops.certificate"], capture_output=True, timeout=60, check=False)
+        events = json.loads(done.stdout)["events"]
+        self.assertEqual([(each["type"], each["severity"], each["data"]["hours"]) for each in events],
+                         [("io.histod.secops.certificate_expiry", "warning", 119)], done.stderr)
 
     def test_kill_and_restart_keep_events_and_sequence(self):
         daemon = self.daemon("--event-ring", "500")
