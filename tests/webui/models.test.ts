@@ -10,6 +10,7 @@ import { k_rows_max, row_after_key, scroll_to_row, window_of } from '../../webui
 import { equalize_query, k_default_options, with_option } from '../../webui/src/options';
 import { no_answer } from '../../webui/src/problem';
 import { event_hash, is_target, parse_route, tab_after_key } from '../../webui/src/route';
+import { spark_path } from '../../webui/src/view/bits';
 import * as queue from '../../webui/src/work/queue';
 import { k_whole_view, panned, view_after_key, zoomed } from '../../webui/src/work/zoom';
 
@@ -180,4 +181,11 @@ test('placement is part of the query only when it was chosen, and never fleet fo
   assert.match(equalize_query(fleet), /placement=fleet/);
   assert.equal(with_option(fleet, 'method', 'clahe').placement, 'auto');
   assert.doesNotMatch(equalize_query(with_option(k_default_options, 'delivery', 'job')), /delivery|job/);
+});
+
+test('a small line ends at the right edge, and breaks where there is no value', () => {
+  assert.equal(spark_path([0, 10], 10, 3), 'M60.0 31.0L120.0 2.0');
+  assert.equal(spark_path([5, null, 5], 10, 3), 'M0.0 16.5h0.01M120.0 16.5h0.01');
+  assert.equal(spark_path([], 10, 3), '');
+  assert.doesNotMatch(spark_path([1e9, 0], 10, 2), /NaN|-/, 'what is over the top stays inside');
 });
