@@ -25,7 +25,7 @@ export function node(tick) {
   const wave = (i) => Math.max(0, Math.sin(tick / 5 + i * 0.7) + 0.55 + 0.35 * Math.sin(tick * 1.7 + i));
   const workers = Array.from({ length: 8 }, (_, i) => ({
     cpu: i, numa_node: i < 4 ? 0 : 1, bytes_in_flight: Math.round(wave(i) * 24e6), leased_bytes: Math.round(wave(i) * 61e6),
-    budget_bytes: 268435456, pages: 'explicit 2 MiB', images: 4100 + Math.round(i * 37 + tick * (9 + 4 * Math.sin(tick / 6))),
+    budget_bytes: 268435456, pages: 'explicit 2 MiB', images: 4100 + Math.round(i * 37 + tick * 9 + 20 * Math.sin(tick / 3.5) + 3 * Math.sin(tick * 1.3)),
   }));
   return {
     version: '0.1.0', backend: 'io_uring', node_name: 'node-1', isa: 'avx2', uptime_s: 93421 + 2 * tick, workers,
@@ -37,7 +37,7 @@ export function node(tick) {
 
 export function metrics(tick) {
   const images = node(tick).workers.reduce((sum, worker) => sum + worker.images, 0);
-  return `histod_image_seconds_total{worker="0",step="decode"} ${(images * (0.0081 + 0.0004 * Math.sin(tick / 9))).toFixed(4)}
+  return `histod_image_seconds_total{worker="0",step="decode"} ${(images * 0.0081 + 0.9 * Math.sin(tick / 2.3)).toFixed(4)}
 histod_http_requests_total{worker="0"} ${Math.round(images * 1.35)}
 `;
 }

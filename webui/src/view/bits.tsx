@@ -8,6 +8,16 @@ export function Chip({ tone, title, children }: { tone: string; title?: string; 
   return <span class={`chip ${tone}`} title={title ?? ''}><i aria-hidden="true" />{children}</span>;
 }
 
+// How much of something is used; drawn by hand, since browsers draw <meter> each in its own way.
+export function Gauge({ value, most, label }: { value: number; most: number; label: string }) {
+  const top = Math.max(1, most);
+  return (
+    <span class="gauge" role="meter" aria-valuemin={0} aria-valuemax={top} aria-valuenow={value} aria-label={label}>
+      <i style={{ width: `${Math.min(100, (100 * value) / top)}%` }} />
+    </span>
+  );
+}
+
 // What there is to see when there is nothing, and what to do about it.
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
   return <div class="empty"><h3>{title}</h3><p>{children}</p></div>;

@@ -10,7 +10,7 @@ import type { Problem } from '../problem';
 import { result_filename, format_of_media_type } from '../sniff';
 import { bytes_text, number_text, took_text } from '../text';
 import { use_clock } from '../use_media';
-import { ProblemLine } from './bits';
+import { Gauge, ProblemLine } from './bits';
 
 const k_poll_ms = 3_000;
 
@@ -136,7 +136,7 @@ function DatasetRow({ dataset }: { dataset: Dataset }) {
           return (
             <li key={node.name}>
               <span>{one_line(node.name, 40)}</span>
-              <meter min={0} max={Math.max(1, node.total)} value={node.reachable ? done : 0} aria-label={`${node.name}: ${done} of ${node.total}`} />
+              <Gauge value={node.reachable ? done : 0} most={node.total} label={`${one_line(node.name, 40)}: ${done} of ${node.total}`} />
               <span class="count">{node.reachable ? `${number_text(done)} / ${number_text(node.total)}` : 'no answer'}{node.failed > 0 && <em class="bad"> {node.failed} failed</em>}</span>
             </li>
           );

@@ -4,7 +4,7 @@ import { one_line } from '../feed/event';
 import { numa_map, trend_of, type Known, type Member, type SessionWord } from '../model/fleet';
 import type { FleetState } from '../model/fleet_source';
 import { bytes_text, duration_text, ms_text, number_text } from '../text';
-import { Chip, Spark } from './bits';
+import { Chip, Gauge, Spark } from './bits';
 
 const share_of = ({ leased_bytes = 0, budget_bytes = 0 }: WorkerState) => (budget_bytes > 0 ? leased_bytes / budget_bytes : 0);
 
@@ -41,7 +41,7 @@ function Slabs({ workers }: { workers: readonly WorkerState[] }) {
   return (
     <div class="slabs">
       <span>Slabs</span>
-      <meter min={0} max={Math.max(1, budget)} value={leased} aria-label="Slab memory leased" />
+      <Gauge value={leased} most={budget} label="Slab memory leased, in bytes" />
       <b>{bytes_text(leased)} of {bytes_text(budget)}</b><small>{bytes_text(flight)} in flight · {workers[0]?.pages ?? ''} pages</small>
     </div>
   );
