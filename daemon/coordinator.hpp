@@ -24,7 +24,6 @@ struct NewDataset {
   std::map<std::string, std::string> options;
   std::string reference;     ///< the dataset to be matched; empty: none
   std::string webhook = {};  ///< empty: nobody is told
-  std::string traceparent = {};
 };
 
 /// All images of a dataset are made by its tables.
@@ -33,7 +32,6 @@ struct Completion {
   std::uint64_t revision = 0;
   std::string digest;
   std::uint64_t images = 0, failed = 0;
-  std::string traceparent = {};  ///< of the request that it is done for
 };
 
 /// The datasets of the fleet. ZooKeeper has one record of each, whose version decides who changes it; every node makes
@@ -67,16 +65,14 @@ class Coordinator {
   /// Each second.
   void tick();
 
-  // Each replies with what this node has of the dataset. `traceparent`: of the request, or empty; who is asked and told
-  // for its sake is so in its trace.
+  // Each replies with what this node has of the dataset.
   void create(NewDataset dataset, jobs::Reply<Status> reply);
-  void remove(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
+  void remove(const std::string& id, jobs::Reply<Status> reply);
   /// Makes the tables of all that is counted, on all nodes. 409: something is not yet, or nothing is there.
-  void finalize(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
-  void set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply,
-                  std::string traceparent = {});
+  void finalize(const std::string& id, jobs::Reply<Status> reply);
+  void set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply);
   /// From now on each image that is counted is made by the tables in force. 409: there are none.
-  void apply(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
+  void apply(const std::string& id, jobs::Reply<Status> reply);
 
   /// Operations that have not ended yet.
   std::size_t pending() const { return operations_.size(); }
@@ -103,8 +99,7 @@ class Coordinator {
   struct Fetch;
 
   // coordinator.cpp: operations
-  void begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt,
-             std::string traceparent = {});
+  void begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt);
   void run(const OperationPtr& operation);
   void again(const OperationPtr& operation, api::Problem why);
   void finish(const OperationPtr& operation, jobs::Outcome<Status> outcome);
@@ -120,7 +115,7 @@ class Coordinator {
   void make_now(const OperationPtr& operation, Known known, const jobs::SharedTables& given);
   void stage(const OperationPtr& operation, Known known, jobs::SharedTables tables);
   // coordinator_gather.cpp: what all nodes have of a dataset
-  void gather(const OperationPtr& operation, AskedDataset dataset,
+  void gather(const OperationPtr& operation, const std::string& id,
               std::function<void(std::map<std::string, jobs::Share>)> then);
   void ask_all(const GatheringPtr& gathering, const std::vector<control::Entry>& parts);
   void gathered(const GatheringPtr& gathering);
