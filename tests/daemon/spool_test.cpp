@@ -125,7 +125,7 @@ TEST_F(SpoolTest, ARemovedJobLeavesNothing) {
   ASSERT_TRUE(spool.remove(id_of(1)));
   EXPECT_EQ(spool.usage().bytes, 0u);
   EXPECT_EQ(spool.usage().jobs, 0u);
-  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine"));
+  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine", "removed"));
   EXPECT_EQ(spool.remove(id_of(1)).error(), SpoolErrc::no_such_job);
 }
 
@@ -158,7 +158,7 @@ TEST_F(SpoolTest, AFullDiskIsAFullSpool) {
     disk.fail_at = disk.calls + 3;
     EXPECT_EQ(create(spool, id_of(1)).error(), SpoolErrc::no_space);
   }
-  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine"));
+  EXPECT_THAT(disk.all_paths(), ElementsAre("datasets", "jobs", "quarantine", "removed"));
   EXPECT_TRUE(create(spool, id_of(1)));
 }
 
