@@ -224,7 +224,7 @@ TEST(CopiesTest, AHolderThatDoesNotAnswerDoesNotPreventARemoval) {
   fleet.publish({{"N2", url_of(holder)}});
   const std::string id = accepted(send(fleet[0]));
   EXPECT_EQ(fleet[0].ask({.method = "DELETE", .path = "/v1/jobs/" + id}).status, 204u);
-  EXPECT_THAT(asked, HasSubstr("DELETE /v1/peer/copies/" + id + " HTTP/1.1\r\n"));
+  EXPECT_THAT(asked, HasSubstr("DELETE /v1/peer/copies/" + id + "?removed=1 HTTP/1.1\r\n"));
   EXPECT_THAT(asked, HasSubstr("Histod-Peer-Version: 1\r\n"));
   EXPECT_THAT(asked, HasSubstr("Authorization: Bearer " + std::string(test::k_peer_token)));
   EXPECT_THAT(own_ids(fleet[0]), ElementsAre());

@@ -66,7 +66,7 @@ std::string first_words(Process& process, const std::string& path) {
 /// What stands behind `mark`.
 std::string after(const std::string& text, std::string_view mark) {
   const std::size_t at = text.find(mark);
-  return at == std::string::npos ? text : text.substr(at + mark.size());
+  return at == std::string::npos ? "" : text.substr(at + mark.size());
 }
 
 }  // namespace
@@ -118,12 +118,14 @@ ServerPeer nginx_server() {
   return peer;
 }
 
-std::string ToolPeer::missing() const { return find_program(before.front()).empty() ? "install " + package : ""; }
+// Another program of that name is not this peer: `convert` in particular is what many things are called.
+std::string ToolPeer::missing() const { return version().empty() ? "install " + package : ""; }
 
 std::string ToolPeer::version() const {
-  const std::string line = first_line_of(version_words);
+  if (find_program(before.front()).empty()) return {};
+  const std::string line = histod::bench::after(first_line_of(version_words), maker);
   const std::size_t digit = line.find_first_of("0123456789");
-  return digit == std::string::npos ? "unknown" : line.substr(digit, line.find(' ', digit) - digit);
+  return digit == 1 ? line.substr(digit, line.find(' ', digit) - digit) : "";
 }
 
 std::vector<std::string> ToolPeer::words(const std::string& input, const std::string& output) const {
@@ -139,6 +141,7 @@ std::vector<std::string> ToolPeer::words(const std::string& input, const std::st
 std::vector<ToolPeer> tool_peers() {
   return {{.name = "vips hist_equal",
            .package = "libvips-tools",
+           .maker = "vips",
            .version_words = {"vips", "--version"},
            .before = {"vips", "hist_equal"},
            .between = {},
@@ -146,6 +149,7 @@ std::vector<ToolPeer> tool_peers() {
            .is_vips = true},
           {.name = "gm convert -equalize",
            .package = "graphicsmagick",
+           .maker = "GraphicsMagick",
            .version_words = {"gm", "version"},
            .before = {"gm", "convert"},
            .between = {"-equalize"},
@@ -153,6 +157,7 @@ std::vector<ToolPeer> tool_peers() {
            .levels = 2},
           {.name = "convert -equalize",
            .package = "imagemagick",
+           .maker = "ImageMagick",
            .version_words = {"convert", "--version"},
            .before = {"convert"},
            .between = {"-equalize"},

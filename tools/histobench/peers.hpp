@@ -30,13 +30,14 @@ ServerPeer nginx_server();
 struct ToolPeer {
   std::string name;     ///< as the table shows it
   std::string package;  ///< of Debian
+  std::string maker;    ///< what the line that tells its version calls it, right before the number
   std::vector<std::string> version_words;
   std::vector<std::string> before, between, after;  ///< of the input's and the output's name
   double levels = 0;     ///< by which its samples may differ from those of OpenCV's rule, on average
   bool is_vips = false;  ///< its rule is vips'
 
-  std::string missing() const;
-  std::string version() const;
+  std::string missing() const;  ///< how to get it; empty: it is there
+  std::string version() const;  ///< empty: it is not there
   std::vector<std::string> words(const std::string& input, const std::string& output) const;
 };
 std::vector<ToolPeer> tool_peers();

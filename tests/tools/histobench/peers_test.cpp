@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -116,6 +117,21 @@ TEST(Peers, ThoseThatAreNotThereAreToldWithTheirPackage) {
   ::setenv("PATH", "/nonexistent", 1);
   std::vector<std::string> told;
   for (const ToolPeer& tool : tool_peers()) told.push_back(tool.missing());
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_THAT(told, ElementsAre("install libvips-tools", "install graphicsmagick", "install imagemagick"));
+}
+
+TEST(Peers, AnotherProgramOfThatNameIsNotThePeer) {
+  const TemporaryFolder folder;
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", folder.file("").c_str(), 1);
+  std::vector<std::string> told;
+  for (const ToolPeer& tool : tool_peers()) {
+    const std::string program = folder.file(tool.before.front());
+    std::ofstream(program) << "#!/bin/sh\necho not ImageMagick, GraphicsMagick or vips, but units 1.0\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    told.push_back(tool.missing());
+  }
   ::setenv("PATH", path.c_str(), 1);
   EXPECT_THAT(told, ElementsAre("install libvips-tools", "install graphicsmagick", "install imagemagick"));
 }
