@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "daemon/trace_context.hpp"
 #include "daemon/webhooks.hpp"
 
 namespace histod::daemon {
@@ -68,15 +69,20 @@ void Announcer::call(const Key& key, const Completion& completion) {
     due.called_first = now;
     due.pause = {};
   }
-  caller_->call(completion.webhook, announcement(completion), lifetime_.guard([this, key](const Outcome<void>& taken) {
-    if (taken) return note(key);
+  const auto heard = [this, key, trace = completion.traceparent](const Outcome<void>& taken) {
+    if (taken) {
+      log_.write(trace_level(trace), "somebody was told that a dataset is done",
+                 {{"dataset", key.first}, {"revision", key.second}, trace_field(trace)});
+      return note(key);
+    }
     const bool over = executor_.now() - due_[key].called_first >= k_patience;
     log_.warn(over ? "nobody could be told that a dataset is done, given up"
                    : "nobody could be told yet that a dataset is done",
-              {{"dataset", key.first}, {"revision", key.second}, {"why", taken.error().detail}});
+              {{"dataset", key.first}, {"revision", key.second}, {"why", taken.error().detail}, trace_field(trace)});
     if (over) return note(key);
     later(key, k_call_max);
-  }));
+  };
+  caller_->call(completion.webhook, announcement(completion), completion.traceparent, lifetime_.guard(heard));
 }
 
 void Announcer::note(const Key& key) {

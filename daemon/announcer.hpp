@@ -17,8 +17,8 @@ namespace histod::daemon {
 class WebhookCaller {
  public:
   virtual ~WebhookCaller() = default;
-  /// POSTs JSON. 502 webhook-failed: he has not taken it, and why.
-  virtual void call(std::string url, std::string body, jobs::Reply<void> reply) = 0;
+  /// POSTs JSON, in the trace that a traceparent says, or in none. 502 webhook-failed: he has not taken it, and why.
+  virtual void call(std::string url, std::string body, std::string traceparent, jobs::Reply<void> reply) = 0;
 };
 
 std::string announcement(const Completion& completion);

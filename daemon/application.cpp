@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::seconds k_tick{1};
+constexpr std::chrono::hours k_expiry_every{24}, k_expiry_warning{14 * 24};
 constexpr std::chrono::seconds k_abort_grace{5};
 constexpr std::chrono::seconds k_fleet_grace{5};
 constexpr std::chrono::seconds k_worker_silence_max{5};
@@ -122,6 +124,7 @@ Worker::Options worker_options(const Options& options, const Placement& placemen
                          + FleetSpread::k_parts_max            // of images that are spread: a part is done
                          + HttpPeers::k_copies_max             // of copies: the image is read
                          + Announcer::k_calls_max              // of datasets that are done
+                         + 1                                   // of the feed: there are events
                          + attempts * 4                        // dispatch, input, result at its volume, end of storing
                          + 16;                                 // drain, abort, stop, listeners
   return out;
@@ -153,15 +156,19 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
       spool_(*disk_, options.spool_budget_bytes),
       placement_(place_node(options)),
       engine_(engine_options(options, placement_.workers.size()), spool_, log_,
-              {wall_clock_ms,
-               [this](const jobs::JobRecord& record, const jobs::SharedTables& tables) {
-                 Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
-                 return worker.mailbox().post(
-                     [&worker, this, record, tables] { jobs::run_attempt(services_, worker, record, tables); });
-               }}),
+              {.now_ms = wall_clock_ms,
+               .dispatch =
+                   [this](const jobs::JobRecord& record, const jobs::SharedTables& tables) {
+                     Worker& worker = *services_.workers[next_worker_++ % services_.workers.size()];
+                     return worker.mailbox().post(
+                         [&worker, this, record, tables] { jobs::run_attempt(services_, worker, record, tables); });
+                   },
+               .changed = [this](const jobs::JobRecord& record,
+                                 std::string_view verb) { services_.sources->job(record, verb); }}),
       services_{options_, log_, *auth_, engine_, metrics_, placement_, std::move(fallbacks), {}, std::move(isa)} {
   if (!options_.tls_cert_path.empty())
     certificate_.emplace(value_or_fail(Certificate::open(options_.tls_cert_path, options_.tls_key_path), "--tls-cert"));
+  if (certificate_) services_.certificate_ends_s = certificate_->ends_s();
   if (!options_.peer_token_file.empty())
     services_.peers = std::make_unique<const Peers>(
         services_.fleet, value_or_fail(read_secret(options_.peer_token_file), "--peer-token-file"));
@@ -169,7 +176,10 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     services_.webhooks = std::make_unique<const Webhooks>(
         value_or_fail(Webhooks::parse_allowed(options_.webhook_allow), "--webhook-allow"),
         value_or_fail(read_secret(options_.webhook_secret_file), "--webhook-secret-file"));
+  if (!options_.event_hmac_key_file.empty())
+    services_.event_hmac_key = value_or_fail(read_secret(options_.event_hmac_key_file), "--event-hmac-key-file");
   auto file_roots = open_file_roots(options_.file_roots);
+  open_events();
   arenas_ = make_arenas(services_.placement);
   try {
     start_workers();
@@ -177,8 +187,6 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     declare_metrics(services_);
     if (auto started = engine_.start(); !started)
       throw StartFailure{"--spool " + options_.spool_path + ": " + started.error().message()};
-    const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
-    services_.identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
     if (!file_roots.empty())
       services_.files =
           std::make_unique<SharedFiles>(std::move(file_roots), SharedFiles::Options{.identity = services_.identity});
@@ -198,6 +206,31 @@ void Application::end() {
   engine_.stop();
   if (services_.files) services_.files->stop();
   for (const auto& worker : services_.workers) worker->stop_and_join();
+  close_events();
+}
+
+void Application::close_events() {
+  if (!services_.events) return;
+  log_.set_tap(nullptr);
+  services_.events->stop();
+}
+
+/// Before anything that has something to tell.
+void Application::open_events() {
+  const auto make_id = [] { return jobs::UlidSource().next(wall_clock_ms()); };
+  services_.identity = value_or_fail(node_identity(*disk_, make_id), "--spool " + options_.spool_path);
+  telemetry::Bus::Options bus;
+  bus.identity = services_.identity;
+  bus.node = options_.node_name;
+  bus.ring.events_max = options_.event_ring;
+  const auto trouble = [this](const std::string& what) {
+    log_.once("events-" + what, LogLevel::error, "the spool of events is in trouble", {{"what", what}});
+  };
+  services_.events = std::make_unique<telemetry::Bus>(bus, wall_clock_ms, disk_.get(), trouble);
+  services_.sources = std::make_unique<telemetry::Sources>(*services_.events);
+  services_.fleet.listen(
+      [this](const FleetSnapshot& before, const FleetSnapshot& now) { services_.sources->fleet(before, now); });
+  log_.set_tap(services_.sources.get());
 }
 
 void Application::start_workers() {
@@ -228,8 +261,13 @@ void Application::note_fallbacks() {
   }
   if (!options_.zookeeper.empty() && !services_.peers)
     services_.fallbacks.push_back({"other nodes not asked", "--peer-token-file is not set"});
-  for (const Fallback& fallback : services_.fallbacks)
-    log_.once(fallback.what, LogLevel::warn, "fallback", {{"what", fallback.what}, {"why", fallback.why}});
+  for (const Fallback& fallback : services_.fallbacks) tell_fallback(fallback);
+}
+
+void Application::tell_fallback(const Fallback& fallback) {
+  if (!log_.once(fallback.what, LogLevel::warn, "fallback", {{"what", fallback.what}, {"why", fallback.why}})) return;
+  services_.sources->security("fallback", telemetry::Severity::warning, fallback.what,
+                              fallback.what + ": " + fallback.why);
 }
 
 void Application::open_listeners() {
@@ -282,7 +320,13 @@ void Application::join_fleet() {
     if (services_.webhooks) return std::make_unique<HttpWebhooks>(services_, executor);
     return nullptr;
   };
-  fleet_ = std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link, make_caller);
+  const auto make_pump = [this](control::Executor& executor) -> std::unique_ptr<EventPump> {
+    if (!services_.peers || options_.zookeeper.empty()) return nullptr;
+    return std::make_unique<EventPump>(executor, *services_.events, services_.fleet,
+                                       std::make_unique<HttpEvents>(services_, executor), services_.pump_stats);
+  };
+  fleet_ =
+      std::make_unique<Fleet>(std::move(joined), log_, services_.fleet, engine_, make_link, make_caller, make_pump);
   services_.member = fleet_.get();
 }
 
@@ -327,15 +371,37 @@ void Application::reload_tokens() {
     log_.error("the new token file is not usable, the old tokens stay", {{"error", error}});
 }
 
+/// Once a day, when there is little time left.
+void Application::look_at_expiry() {
+  const auto now = Clock::now();
+  if (now < expiry_next_) return;
+  expiry_next_ = now + k_expiry_every;
+  const std::int64_t ends_s = certificate_->ends_s();
+  const std::chrono::seconds left(ends_s - wall_clock_ms() / 1'000);
+  if (ends_s == 0 || left >= k_expiry_warning) return;
+  const bool good = left.count() > 0;
+  const auto hours = std::chrono::duration_cast<std::chrono::hours>(left).count();
+  const std::string what =
+      good ? fmt::format("the certificate expires in {} hours", hours) : "the certificate has expired";
+  services_.sources->security("certificate_expiry", good ? telemetry::Severity::warning : telemetry::Severity::error,
+                              options_.tls_cert_path, what, {{"hours", hours}});
+  log_.warn(what, {{"file", options_.tls_cert_path}});
+}
+
 void Application::tick() {
   reload_tokens();
+  services_.sources->tick();
   if (services_.files) services_.files->poll();
   if (!certificate_) return;
+  look_at_expiry();
   const auto read = certificate_->poll();
-  if (!read)
+  services_.certificate_ends_s = certificate_->ends_s();
+  if (!read) {
     log_.error("the new certificate is not usable, the old one stays", {{"error", read.error()}});
-  else if (*read)
+  } else if (*read) {
     log_.info("certificate read again");
+    expiry_next_ = {};
+  }
 }
 
 int Application::run() {
@@ -386,6 +452,7 @@ void Application::drain() {
     // What waits for it is on the disk, and is done again after the next start.
     log_.warn("not waited for: a shared volume does not answer");
     log_.info("stopped");
+    close_events();
     std::_Exit(0);
   }
   engine_.stop();
@@ -395,6 +462,7 @@ void Application::drain() {
   for (const auto& worker : services_.workers) worker->stop_and_join();
   const auto looks_up = [](const auto& worker) { return worker->client_stats().lookups.get() > 0; };
   log_.info("stopped");
+  close_events();
   // All that is to last is on the disk, and a resolver cannot be called back.
   if (!gone || std::ranges::any_of(services_.workers, looks_up)) std::_Exit(0);
 }

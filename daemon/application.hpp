@@ -39,6 +39,10 @@ class Application {
   int run();
 
  private:
+  void open_events();
+  void close_events();
+  void tell_fallback(const Fallback& fallback);
+  void look_at_expiry();
   void start_workers();
   void open_listeners();
   void join_fleet();
@@ -67,6 +71,7 @@ class Application {
   std::vector<std::unique_ptr<net::http::Listener>> listeners_;  ///< on the first worker's loop
   std::unique_ptr<Fleet> fleet_;                                 ///< this node's part in it
   std::size_t next_worker_ = 0;
+  std::chrono::steady_clock::time_point expiry_next_{};
 };
 
 }  // namespace histod::daemon

@@ -3,7 +3,11 @@
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/api/event_rates.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/problem.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/api/tickets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/event_message.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/event_pump.cpp
   ${CMAKE_CURRENT_LIST_DIR}/executor.cpp
   ${CMAKE_CURRENT_LIST_DIR}/file_root.cpp
   ${CMAKE_CURRENT_LIST_DIR}/fleet_node.cpp
@@ -22,16 +26,43 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/options.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/process_metrics.cpp
   ${CMAKE_CURRENT_LIST_DIR}/reexec.cpp
   ${CMAKE_CURRENT_LIST_DIR}/shared_files.cpp
   ${CMAKE_CURRENT_LIST_DIR}/signals.cpp
   ${CMAKE_CURRENT_LIST_DIR}/speeds.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/topology.cpp)
-target_link_libraries(histod_daemon_base PUBLIC histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/bus.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_log.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_ring.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event_writer.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/fleet_events.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/flood_gate.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/sources.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/topology.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/trace_context.cpp)
+target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
   PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
+# Events and what other tools say, as values: histoctl has it too.
+add_library(histod_telemetry STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/cloudevents_http.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/event.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/flux_signature.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_ansible.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_argocd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_flux.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_k8s.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_kubeadm.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_systemd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_terraform.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalize_tinkerbell.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/normalizer.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/redact.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/redact_json.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/telemetry/tool_stream.cpp)
+target_link_libraries(histod_telemetry PUBLIC PkgConfig::FMT Boost::json OpenSSL::Crypto)
 # Jobs and datasets, of this node and of the fleet: without Asio too, but results.cpp knows net/'s messages, whose code is in
 # the library of either back-end.
 add_library(histod_daemon_jobs STATIC

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/certificate.hpp"
 
+#include <ctime>
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/stat.h>
 
 #include "net/http/tls.hpp"
@@ -43,6 +47,14 @@ std::expected<Certificate, std::string> Certificate::open(const std::string& cer
 Certificate::Context Certificate::context() const {
   const std::lock_guard lock(state_->mutex);
   return state_->context;
+}
+
+std::int64_t Certificate::ends_s() const {
+  const Context kept = context();
+  const ::X509* const certificate = ::SSL_CTX_get0_certificate(kept->native_handle());
+  std::tm end{};
+  if (certificate == nullptr || ::ASN1_TIME_to_tm(::X509_get0_notAfter(certificate), &end) != 1) return 0;
+  return ::timegm(&end);
 }
 
 std::expected<bool, std::string> Certificate::poll() {

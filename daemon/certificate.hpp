@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <boost/asio/ssl/context.hpp>
@@ -19,6 +21,8 @@ class Certificate {
   static std::expected<Certificate, std::string> open(const std::string& cert_path, const std::string& key_path);
   /// Any thread.
   Context context() const;
+  /// Any thread: when the certificate itself (its authorities may end sooner) is over, in seconds since 1970.
+  std::int64_t ends_s() const;
   /// Call each second, from one thread. True: changed; false: not; an error: changed, but unusable (told once for each
   /// state of the files), and the old ones stay.
   std::expected<bool, std::string> poll();

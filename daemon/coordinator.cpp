@@ -46,6 +46,7 @@ struct Coordinator::Operation {
   api::Problem why;                       ///< it is not done yet
   std::optional<jobs::DatasetLut> tried;  ///< sent to ZooKeeper, perhaps without an answer
   jobs::SharedTables tables;              ///< of that
+  std::string traceparent;                ///< of the request; empty: none
 };
 
 Coordinator::Coordinator(control::Session& session, control::Paths paths, const control::Membership& membership,
@@ -80,12 +81,14 @@ void Coordinator::tick() {
   bury();
 }
 
-void Coordinator::begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt) {
+void Coordinator::begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt,
+                        std::string traceparent) {
   auto operation = std::make_shared<Operation>();
   operation->id = std::move(id);
   operation->deadline = session_.executor().now() + settings_.patience;
   operation->attempt = std::move(attempt);
   operation->reply = std::move(reply);
+  operation->traceparent = std::move(traceparent);
   operations_.insert(operation);
   run(operation);
 }
@@ -151,8 +154,9 @@ void Coordinator::create(NewDataset dataset, jobs::Reply<Status> reply) {
   record.options = std::move(dataset.options);
   record.reference = std::move(dataset.reference);
   record.webhook = std::move(dataset.webhook);
-  const std::string id = record.id;
-  begin(id, std::move(reply), [this, record = std::move(record)](const OperationPtr& operation) {
+  record.traceparent = std::move(dataset.traceparent);
+  const std::string id = record.id, traceparent = record.traceparent;
+  const auto attempt = [this, record = std::move(record)](const OperationPtr& operation) {
     if (!record.reference.empty() && !own_.contains(record.reference))
       return finish(operation, std::unexpected(no_such_dataset(record.reference)));
     if (own_.size() >= k_datasets_max)
@@ -160,7 +164,8 @@ void Coordinator::create(NewDataset dataset, jobs::Reply<Status> reply) {
                     std::unexpected(jobs::problem(507, "spool-full", "the fleet keeps as many datasets as it may",
                                                   own_.size(), k_datasets_max)));
     publish(operation, record);
-  });
+  };
+  begin(id, std::move(reply), attempt, traceparent);
 }
 
 void Coordinator::publish(const OperationPtr& operation, const jobs::DatasetRecord& record) {
@@ -181,7 +186,7 @@ void Coordinator::publish(const OperationPtr& operation, const jobs::DatasetReco
 void Coordinator::await_others(const OperationPtr& operation, const Status& status, std::vector<std::string> nodes,
                                control::Executor::Clock::time_point deadline) {
   if (nodes.empty() || session_.executor().now() >= deadline) return finish(operation, status);
-  link_.share(nodes.back(), operation->id,
+  link_.share(nodes.back(), {operation->id, operation->traceparent},
               lifetime_.guard([this, operation, status, nodes, deadline](const Outcome<Share>& share) mutable {
                 const bool asks_again = !share && share.error().status == 404;
                 if (!asks_again) nodes.pop_back();
@@ -201,6 +206,7 @@ void Coordinator::answer(const OperationPtr& operation, const Known& known, jobs
 
 void Coordinator::commit(const OperationPtr& operation, Known known, jobs::SharedTables tables) {
   known.record.changed_ms = now_();
+  if (!operation->traceparent.empty()) known.record.traceparent = operation->traceparent;
   const control::Entry entry = entry_of(known);
   const auto done = [this, operation, known = std::move(known), tables = std::move(tables)](
                         const std::expected<std::int32_t, control::MultiError>& version) mutable {
@@ -215,10 +221,11 @@ void Coordinator::commit(const OperationPtr& operation, Known known, jobs::Share
   catalog_.update(entry, {}, lifetime_.guard(done));
 }
 
-void Coordinator::remove(const std::string& id, jobs::Reply<Status> reply) {
-  begin(id, std::move(reply), [this](const OperationPtr& operation) {
+void Coordinator::remove(const std::string& id, jobs::Reply<Status> reply, std::string traceparent) {
+  const auto attempt = [this](const OperationPtr& operation) {
     with_known(operation, [this, operation](Known known) { remove_now(operation, std::move(known)); });
-  });
+  };
+  begin(id, std::move(reply), attempt, std::move(traceparent));
 }
 
 void Coordinator::remove_now(const OperationPtr& operation, Known known) {
@@ -226,10 +233,11 @@ void Coordinator::remove_now(const OperationPtr& operation, Known known) {
   commit(operation, std::move(known), nullptr);
 }
 
-void Coordinator::apply(const std::string& id, jobs::Reply<Status> reply) {
-  begin(id, std::move(reply), [this](const OperationPtr& operation) {
+void Coordinator::apply(const std::string& id, jobs::Reply<Status> reply, std::string traceparent) {
+  const auto attempt = [this](const OperationPtr& operation) {
     with_known(operation, [this, operation](Known known) { apply_now(operation, std::move(known)); });
-  });
+  };
+  begin(id, std::move(reply), attempt, std::move(traceparent));
 }
 
 void Coordinator::apply_now(const OperationPtr& operation, Known known) {
@@ -241,18 +249,20 @@ void Coordinator::apply_now(const OperationPtr& operation, Known known) {
   commit(operation, std::move(known), nullptr);
 }
 
-void Coordinator::finalize(const std::string& id, jobs::Reply<Status> reply) {
-  begin(id, std::move(reply), [this](const OperationPtr& operation) {
+void Coordinator::finalize(const std::string& id, jobs::Reply<Status> reply, std::string traceparent) {
+  const auto attempt = [this](const OperationPtr& operation) {
     with_known(operation, [this, operation](Known known) { make_now(operation, std::move(known), nullptr); });
-  });
+  };
+  begin(id, std::move(reply), attempt, std::move(traceparent));
 }
 
-void Coordinator::set_tables(const std::string& id, std::vector<compute::KindTables> tables,
-                             jobs::Reply<Status> reply) {
+void Coordinator::set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply,
+                             std::string traceparent) {
   auto given = std::make_shared<const std::vector<compute::KindTables>>(std::move(tables));
-  begin(id, std::move(reply), [this, given = std::move(given)](const OperationPtr& operation) {
+  const auto attempt = [this, given = std::move(given)](const OperationPtr& operation) {
     with_known(operation, [this, operation, given](Known known) { make_now(operation, std::move(known), given); });
-  });
+  };
+  begin(id, std::move(reply), attempt, std::move(traceparent));
 }
 
 void Coordinator::make_now(const OperationPtr& operation, Known known, const jobs::SharedTables& given) {
@@ -287,12 +297,14 @@ void Coordinator::make_now(const OperationPtr& operation, Known known, const job
     stage(operation, std::move(of), std::make_shared<const std::vector<compute::KindTables>>(std::move(made->tables)));
   };
   const std::string id = known.record.id, reference = given ? std::string() : known.record.reference;
-  gather(
-      operation, id, [this, operation, known = std::move(known), given, reference, with_reference](const Shares& own) {
-        if (reference.empty()) return with_reference(known, own, nullptr, given);
-        gather(operation, reference,
+  const std::string& trace = operation->traceparent;
+  gather(operation, {id, trace},
+         [this, operation, known = std::move(known), given, reference, with_reference](const Shares& own) {
+           if (reference.empty()) return with_reference(known, own, nullptr, given);
+           gather(
+               operation, {reference, operation->traceparent},
                [known, own, given, with_reference](const Shares& other) { with_reference(known, own, &other, given); });
-      });
+         });
 }
 
 /// Before they can come into force, tables are where they outlive this node.
@@ -319,7 +331,8 @@ void Coordinator::stage(const OperationPtr& operation, Known known, jobs::Shared
     commit(operation, std::move(staging->known), tables);
   };
   engine_.stage_tables(id, revision, tables, here<void>(staged));
-  for (const std::string& name : others) link_.stage(name, id, revision, tables, lifetime_.guard(staged));
+  for (const std::string& name : others)
+    link_.stage(name, {id, operation->traceparent}, revision, tables, lifetime_.guard(staged));
 }
 
 }  // namespace histod::daemon

@@ -24,6 +24,7 @@ struct NewDataset {
   std::map<std::string, std::string> options;
   std::string reference;     ///< the dataset to be matched; empty: none
   std::string webhook = {};  ///< empty: nobody is told
+  std::string traceparent = {};
 };
 
 /// All images of a dataset are made by its tables.
@@ -32,6 +33,7 @@ struct Completion {
   std::uint64_t revision = 0;
   std::string digest;
   std::uint64_t images = 0, failed = 0;
+  std::string traceparent = {};  ///< of the request that it is done for
 };
 
 /// The datasets of the fleet. ZooKeeper has one record of each, whose version decides who changes it; every node makes
@@ -65,14 +67,16 @@ class Coordinator {
   /// Each second.
   void tick();
 
-  // Each replies with what this node has of the dataset.
+  // Each replies with what this node has of the dataset. `traceparent`: of the request, or empty; who is asked and told
+  // for its sake is so in its trace.
   void create(NewDataset dataset, jobs::Reply<Status> reply);
-  void remove(const std::string& id, jobs::Reply<Status> reply);
+  void remove(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
   /// Makes the tables of all that is counted, on all nodes. 409: something is not yet, or nothing is there.
-  void finalize(const std::string& id, jobs::Reply<Status> reply);
-  void set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply);
+  void finalize(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
+  void set_tables(const std::string& id, std::vector<compute::KindTables> tables, jobs::Reply<Status> reply,
+                  std::string traceparent = {});
   /// From now on each image that is counted is made by the tables in force. 409: there are none.
-  void apply(const std::string& id, jobs::Reply<Status> reply);
+  void apply(const std::string& id, jobs::Reply<Status> reply, std::string traceparent = {});
 
   /// Operations that have not ended yet.
   std::size_t pending() const { return operations_.size(); }
@@ -99,7 +103,8 @@ class Coordinator {
   struct Fetch;
 
   // coordinator.cpp: operations
-  void begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt);
+  void begin(std::string id, jobs::Reply<Status> reply, std::function<void(const OperationPtr&)> attempt,
+             std::string traceparent = {});
   void run(const OperationPtr& operation);
   void again(const OperationPtr& operation, api::Problem why);
   void finish(const OperationPtr& operation, jobs::Outcome<Status> outcome);
@@ -115,7 +120,7 @@ class Coordinator {
   void make_now(const OperationPtr& operation, Known known, const jobs::SharedTables& given);
   void stage(const OperationPtr& operation, Known known, jobs::SharedTables tables);
   // coordinator_gather.cpp: what all nodes have of a dataset
-  void gather(const OperationPtr& operation, const std::string& id,
+  void gather(const OperationPtr& operation, AskedDataset dataset,
               std::function<void(std::map<std::string, jobs::Share>)> then);
   void ask_all(const GatheringPtr& gathering, const std::vector<control::Entry>& parts);
   void gathered(const GatheringPtr& gathering);

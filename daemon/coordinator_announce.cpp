@@ -39,19 +39,22 @@ void Coordinator::completion(const std::string& id, jobs::Reply<Completion> repl
     with_known(operation, [this, operation, found](const Known& known) {
       const DatasetRecord& record = known.record;
       if (!is_unannounced(record)) return finish(operation, std::unexpected(not_done()));
-      gather(operation, record.id, [this, operation, found, record](const std::map<std::string, jobs::Share>& shares) {
-        *found = {record.id, record.webhook, record.applied_revision, record.lut->digest};
-        std::vector<jobs::Share> list;
-        for (const auto& [identity, share] : shares) {
-          if (share.applied_revision != record.applied_revision) return finish(operation, std::unexpected(not_done()));
-          found->images += share.total;
-          found->failed += share.failed;
-          list.push_back(share);
-        }
-        if (found->images == 0 || jobs::not_ready(list, record.applied_revision))
-          return finish(operation, std::unexpected(not_done()));
-        finish(operation, Status{record, false, {}, 0});
-      });
+      gather(operation, {record.id, record.traceparent},
+             [this, operation, found, record](const std::map<std::string, jobs::Share>& shares) {
+               *found = {record.id, record.webhook, record.applied_revision, record.lut->digest};
+               found->traceparent = record.traceparent;
+               std::vector<jobs::Share> list;
+               for (const auto& [identity, share] : shares) {
+                 if (share.applied_revision != record.applied_revision)
+                   return finish(operation, std::unexpected(not_done()));
+                 found->images += share.total;
+                 found->failed += share.failed;
+                 list.push_back(share);
+               }
+               if (found->images == 0 || jobs::not_ready(list, record.applied_revision))
+                 return finish(operation, std::unexpected(not_done()));
+               finish(operation, Status{record, false, {}, 0});
+             });
     });
   });
 }

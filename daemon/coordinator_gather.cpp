@@ -15,17 +15,17 @@ using Where = Custody::Whereabouts;
 
 struct Coordinator::Gathering {
   OperationPtr operation;
-  std::string id;
+  AskedDataset dataset;
   std::function<void(std::map<std::string, Share>)> then;
   std::map<std::string, Share> shares;  ///< by identity
   std::size_t left = 0;
   std::optional<api::Problem> trouble;
 };
 
-void Coordinator::gather(const OperationPtr& operation, const std::string& id,
+void Coordinator::gather(const OperationPtr& operation, AskedDataset dataset,
                          std::function<void(std::map<std::string, Share>)> then) {
-  auto gathering = std::make_shared<Gathering>(operation, id, std::move(then));
-  catalog_.parts(paths_.dataset(id),
+  auto gathering = std::make_shared<Gathering>(operation, std::move(dataset), std::move(then));
+  catalog_.parts(paths_.dataset(gathering->dataset.id),
                  lifetime_.guard([this, gathering](const control::Result<std::vector<control::Entry>>& parts) {
                    if (refuse(gathering->operation, parts ? std::error_code() : parts.error())) return;
                    ask_all(gathering, *parts);
@@ -59,9 +59,9 @@ void Coordinator::ask_all(const GatheringPtr& gathering, const std::vector<contr
       if (--gathering->left == 0) gathered(gathering);
     };
     if (identity == custody_.identity())
-      engine_.share(gathering->id, here<Share>(shared));
+      engine_.share(gathering->dataset.id, here<Share>(shared));
     else
-      link_.share(name, gathering->id, lifetime_.guard(shared));
+      link_.share(name, gathering->dataset, lifetime_.guard(shared));
   }
 }
 
@@ -84,7 +84,7 @@ void Coordinator::gathered(const GatheringPtr& gathering) {
       again(operation, jobs::problem(503, "node-away", "two nodes have the same images"));
     };
     log_.warn("images are at two nodes, one lets go of them",
-              {{"dataset", gathering->id}, {"images", both->second.size()}});
+              {{"dataset", gathering->dataset.id}, {"images", both->second.size()}});
     if (both->first == custody_.identity()) return engine_.disown(std::move(both->second), here<void>(let_go));
     return link_.disown(custody_.find(both->first).name, std::move(both->second), lifetime_.guard(let_go));
   }

@@ -202,7 +202,7 @@ void Coordinator::fetch_next(const std::shared_ptr<Fetch>& fetch) {
   if (fetch->nodes.empty()) return fetch->then(nullptr);
   const std::string name = fetch->nodes.back();
   fetch->nodes.pop_back();
-  link_.tables(name, fetch->known.record.id, fetch->known.record.lut->revision,
+  link_.tables(name, {fetch->known.record.id, fetch->known.record.traceparent}, fetch->known.record.lut->revision,
                lifetime_.guard([this, fetch](const Outcome<jobs::SharedTables>& tables) {
                  if (fetch->good(tables)) return fetch->then(*tables);
                  fetch_next(fetch);

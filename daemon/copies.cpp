@@ -12,6 +12,7 @@
 #include "daemon/jobs/copy_record.hpp"
 #include "daemon/peer_message.hpp"
 #include "daemon/services.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon {
@@ -57,6 +58,7 @@ class Sending {
         worker_(worker),
         id_(record.id),
         field_(copy_field(record)),
+        traceparent_(record.traceparent.empty() ? next_traceparent({}) : record.traceparent),
         bytes_(bytes),
         done_(std::move(done)) {
     sent_.wanted = wanted;
@@ -76,7 +78,7 @@ class Sending {
       request.response_bytes_max = k_copy_answer_bytes_max;
       request.deadlines = k_copy_deadlines;
       ++s.sent_.asked;
-      if (const auto addressed = s.services_.peers->address(request, holder.name); !addressed) {
+      if (const auto addressed = s.services_.peers->address(request, holder.name, s.traceparent_); !addressed) {
         s.failed(holder.name, addressed.error());
         continue;
       }
@@ -105,13 +107,14 @@ class Sending {
   void failed(const std::string& node, const std::string& why) {
     ++services_.copies.failed;
     services_.log.once("copy-" + node, LogLevel::warn, "a node does not take a copy; the next one is asked",
-                       {{"node", node}, {"why", why}});
+                       {{"node", node}, {"why", why}, trace_field(traceparent_)});
   }
 
   Services& services_;
   Worker& worker_;
   const std::string id_;
   const std::string field_;
+  const std::string traceparent_;
   const std::span<const std::byte> bytes_;
   std::move_only_function<void(CopiesSent)> done_;
   std::vector<control::Member> holders_;

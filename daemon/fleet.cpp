@@ -20,10 +20,10 @@ std::string joined(const std::vector<std::string>& servers) {
 }  // namespace
 
 Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link,
-             MakeCaller make_caller)
+             MakeCaller make_caller, MakePump make_pump)
     : executor_("histod-fleet") {
   executor_.post([this, options = std::move(options), &log, &board, &engine, make_link = std::move(make_link),
-                  make_caller = std::move(make_caller)] {
+                  make_caller = std::move(make_caller), make_pump = std::move(make_pump)] {
     const auto make_work = [&](const FleetParts& parts) {
       auto work = std::make_unique<FleetWork>(parts, options.work, engine, make_link(executor_), make_caller(executor_),
                                               log, wall_clock_ms);
@@ -33,6 +33,7 @@ Fleet::Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine,
     node_ =
         std::make_unique<FleetNode>(executor_, opener(options), options.settings, log, board, wall_clock_ms, make_work);
     node_->start();
+    if (make_pump) pump_ = make_pump(executor_);
   });
 }
 
@@ -49,6 +50,7 @@ void Fleet::leave() {
   executor_.post([this] {
     coordinator_ = nullptr;
     node_.reset();
+    pump_.reset();
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "control/credential.hpp"
 #include "control/memory_store.hpp"
+#include "daemon/event_pump.hpp"
 #include "daemon/executor.hpp"
 #include "daemon/fleet_node.hpp"
 #include "daemon/fleet_work.hpp"
@@ -27,8 +28,12 @@ class Fleet {
   using MakeLink = std::function<std::unique_ptr<PeerLink>(control::Executor&)>;
   using MakeCaller = std::function<std::unique_ptr<WebhookCaller>(control::Executor&)>;
 
-  /// Starts at once. Log, board and engine outlive it; make_link and make_caller are called on the fleet's thread.
-  Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link, MakeCaller make_caller);
+  using MakePump = std::function<std::unique_ptr<EventPump>(control::Executor&)>;
+
+  /// Starts at once. Log, board and engine outlive it; what makes link, caller and pump is called on the fleet's
+  /// thread. Without the last one nobody is told of events.
+  Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link, MakeCaller make_caller,
+        MakePump make_pump = {});
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
@@ -58,6 +63,7 @@ class Fleet {
   // On the executor's thread:
   std::optional<control::MemoryServer> alone_;
   Coordinator* coordinator_ = nullptr;  ///< the node's
+  std::unique_ptr<EventPump> pump_;
   std::unique_ptr<FleetNode> node_;
 };
 

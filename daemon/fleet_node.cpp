@@ -25,7 +25,7 @@ bool same(const FleetSnapshot& a, const FleetSnapshot& b) {
   const auto fields = [](const FleetSnapshot& s) {
     return std::tie(s.state, s.session_id, s.session_timeout, s.registered, s.leads, s.leader, s.epoch, s.members,
                     s.trouble, s.elections, s.sessions.sessions, s.sessions.suspensions, s.sessions.losses, s.intruders,
-                    s.intrusions);
+                    s.intrusions, s.alert_told);
   };
   return fields(a) == fields(b);
 }
@@ -54,8 +54,12 @@ std::string FleetSnapshot::alert() const {
 FleetBoard::FleetBoard() : snapshot_(std::make_shared<const FleetSnapshot>()) {}
 
 void FleetBoard::publish(std::shared_ptr<const FleetSnapshot> snapshot) {
-  const std::lock_guard lock(mutex_);
-  snapshot_.swap(snapshot);
+  const auto now = snapshot;
+  {
+    const std::lock_guard lock(mutex_);
+    snapshot_.swap(snapshot);
+  }
+  if (listener_) listener_(*snapshot, *now);
 }
 
 std::shared_ptr<const FleetSnapshot> FleetBoard::read() const {
@@ -88,6 +92,7 @@ FleetNode::~FleetNode() {
   last.since_ms = now_();
   last.registered = last.leads = false;
   last.trouble = "this node has left the fleet";
+  last.has_left = true;
   publish(std::move(last));
   say(LogLevel::info, "leaving the fleet", {{"node", settings_.self.name}});
 }
@@ -172,6 +177,7 @@ FleetSnapshot FleetNode::look() const {
   now.sessions = session_.counts();
   for (const auto& [path, fault] : intruders_) now.intruders.push_back(path + ": " + fault);
   now.intrusions = intrusions_;
+  now.alert_told = alert_said_;
   return now;
 }
 
@@ -267,6 +273,7 @@ void FleetNode::tell_alert() {
   else
     say(LogLevel::warn, alert, {});
   alert_said_ = alert;
+  refresh();
 }
 
 }  // namespace histod::daemon

@@ -19,8 +19,8 @@ std::vector<std::string> zookeeper_servers(const Options& options);
 std::string advertised_url(const Options& options, std::uint16_t port);
 /// Whether only this machine reaches that.
 bool is_loopback_url(std::string_view url);
-/// A token that this node shows to others, or a key: one line of 16 to 512 visible ASCII characters in a file that only its
-/// owner may use. The error says what is wrong, without the secret.
+/// A token that this node shows to others, or a key: one line of 16 to 512 visible ASCII characters in a file that only
+/// its owner may use. The error says what is wrong, without the secret.
 std::expected<std::string, std::string> read_secret(const std::string& path);
 /// Reads the credential's file; the error is one sentence.
 std::expected<Fleet::Options, std::string> fleet_options(const Options& options, std::string identity,

@@ -33,6 +33,8 @@ struct FleetSnapshot {
   std::vector<std::string> intruders;
   std::uint64_t intrusions = 0;  ///< how many of them there ever were
   control::Session::Counts sessions;
+  std::string alert_told;  ///< the shortage that was last said in the log; a passing one is not
+  bool has_left = false;   ///< this node, by itself: nothing of this is true any more
 
   bool embedded() const { return servers.empty(); }
   bool connected() const { return state == control::SessionState::connected; }

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "daemon/copies.hpp"
+#include "daemon/event_message.hpp"
 #include "daemon/peer_message.hpp"
 #include "daemon/services.hpp"
 #include "daemon/worker.hpp"
@@ -50,6 +51,7 @@ struct Call {
   /// Of an answer with 200 or 204.
   std::function<Outcome<T>(const http::PeerAnswer&)> read;
   PeerLink::Reply<T> reply;
+  std::string traceparent = {};
 
   void finish(Outcome<T> outcome) {
     executor.post([reply = std::move(reply), outcome = std::move(outcome)]() mutable { reply(std::move(outcome)); });
@@ -75,7 +77,7 @@ void send(std::unique_ptr<Call<T>> call) {
   c.request.body = std::as_bytes(std::span(c.body));
   c.request.idempotent = true;
   if (c.request.response_bytes_max == 0) c.request.response_bytes_max = k_answer_bytes_max;
-  if (const auto addressed = c.services.peers->address(c.request, c.node); !addressed)
+  if (const auto addressed = c.services.peers->address(c.request, c.node, c.traceparent); !addressed)
     return c.finish(peer_failed(c.node, addressed.error()));
   // The box is closed to nobody: what waits in it is run before the worker ends.
   Worker& worker = *c.services.workers.front();
@@ -141,26 +143,28 @@ void read_and_send(std::unique_ptr<Copying> copying) {
 
 }  // namespace
 
-void HttpPeers::share(std::string node, std::string dataset, Reply<jobs::Share> reply) {
+void HttpPeers::share(std::string node, AskedDataset dataset, Reply<jobs::Share> reply) {
   const auto read = [node](const http::PeerAnswer& answer) -> Outcome<jobs::Share> {
     auto share = parse_share(answer.body);
     if (!share) return peer_failed(node, share.error());
     return std::move(*share);
   };
   send(std::make_unique<Call<jobs::Share>>(services_, executor_, node,
-                                           request_to("GET", dataset_target(dataset, "share"), k_share_bytes_max),
-                                           std::string(), read, std::move(reply)));
+                                           request_to("GET", dataset_target(dataset.id, "share"), k_share_bytes_max),
+                                           std::string(), read, std::move(reply), std::move(dataset.traceparent)));
 }
 
-void HttpPeers::stage(std::string node, std::string dataset, std::uint64_t revision, jobs::SharedTables tables,
+void HttpPeers::stage(std::string node, AskedDataset dataset, std::uint64_t revision, jobs::SharedTables tables,
                       Reply<void> reply) {
-  const std::string target = dataset_target(dataset, fmt::format("tables?revision={}", revision));
+  const std::string target = dataset_target(dataset.id, fmt::format("tables?revision={}", revision));
   send(std::make_unique<Call<void>>(services_, executor_, std::move(node), request_to("PUT", target),
-                                    tables_message(*tables), nothing, std::move(reply)));
+                                    tables_message(*tables), nothing, std::move(reply),
+                                    std::move(dataset.traceparent)));
 }
 
-void HttpPeers::tables(std::string node, std::string dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) {
-  const std::string target = dataset_target(dataset, fmt::format("tables?revision={}", revision));
+void HttpPeers::tables(std::string node, AskedDataset dataset, std::uint64_t revision,
+                       Reply<jobs::SharedTables> reply) {
+  const std::string target = dataset_target(dataset.id, fmt::format("tables?revision={}", revision));
   const auto read = [node](const http::PeerAnswer& answer) -> Outcome<jobs::SharedTables> {
     auto tables = parse_tables_message(answer.body);
     if (!tables) return peer_failed(node, tables.error());
@@ -168,7 +172,7 @@ void HttpPeers::tables(std::string node, std::string dataset, std::uint64_t revi
   };
   send(std::make_unique<Call<jobs::SharedTables>>(services_, executor_, node,
                                                   request_to("GET", target, k_peer_tables_bytes_max), std::string(),
-                                                  read, std::move(reply)));
+                                                  read, std::move(reply), std::move(dataset.traceparent)));
 }
 
 void HttpPeers::disown(std::string node, std::vector<std::string> ids, Reply<void> reply) {
@@ -214,6 +218,16 @@ void HttpPeers::copy(jobs::JobRecord record, Reply<void> reply) {
   auto* const kept = job.get();
   Mailbox::Message message = [job = std::move(job)]() mutable { read_and_send(std::move(job)); };
   if (!worker.mailbox().post(std::move(message))) kept->finish(peer_failed("copy", "this node is overloaded"));
+}
+
+void HttpEvents::tell(std::string node, std::string message, jobs::Reply<std::uint64_t> have) {
+  const auto read = [node](const http::PeerAnswer& answer) -> Outcome<std::uint64_t> {
+    const auto number = parse_have(answer.body);
+    if (!number) return peer_failed(node, number.error());
+    return *number;
+  };
+  send(std::make_unique<Call<std::uint64_t>>(services_, executor_, node, request_to("POST", "/v1/peer/events"),
+                                             std::move(message), read, std::move(have)));
 }
 
 }  // namespace histod::daemon

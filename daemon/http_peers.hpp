@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/executor.hpp"
+#include "daemon/event_pump.hpp"
 #include "daemon/peer_link.hpp"
 
 namespace histod::daemon {
@@ -21,10 +22,10 @@ class HttpPeers final : public PeerLink {
 
   HttpPeers(Services& services, control::Executor& executor) : services_(services), executor_(executor) {}
 
-  void share(std::string node, std::string dataset, Reply<jobs::Share> reply) override;
-  void stage(std::string node, std::string dataset, std::uint64_t revision, jobs::SharedTables tables,
+  void share(std::string node, AskedDataset dataset, Reply<jobs::Share> reply) override;
+  void stage(std::string node, AskedDataset dataset, std::uint64_t revision, jobs::SharedTables tables,
              Reply<void> reply) override;
-  void tables(std::string node, std::string dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) override;
+  void tables(std::string node, AskedDataset dataset, std::uint64_t revision, Reply<jobs::SharedTables> reply) override;
   void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) override;
   void owned(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;
   void keep(std::string node, std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override;
@@ -37,6 +38,17 @@ class HttpPeers final : public PeerLink {
   Services& services_;
   control::Executor& executor_;
   std::shared_ptr<std::size_t> copying_ = std::make_shared<std::size_t>(0);  ///< may outlive this
+};
+
+/// Events to the other nodes, the same way.
+class HttpEvents final : public EventLink {
+ public:
+  HttpEvents(Services& services, control::Executor& executor) : services_(services), executor_(executor) {}
+  void tell(std::string node, std::string message, jobs::Reply<std::uint64_t> have) override;
+
+ private:
+  Services& services_;
+  control::Executor& executor_;
 };
 
 }  // namespace histod::daemon

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "daemon/services.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon {
@@ -41,7 +42,7 @@ struct WebhookCall {
 
 }  // namespace
 
-void HttpWebhooks::call(std::string url, std::string body, jobs::Reply<void> reply) {
+void HttpWebhooks::call(std::string url, std::string body, std::string traceparent, jobs::Reply<void> reply) {
   auto made =
       std::make_unique<WebhookCall>(services_, executor_, std::move(body), http::PeerRequest(), std::move(reply));
   // Its node may have allowed it, or it was allowed then.
@@ -53,6 +54,7 @@ void HttpWebhooks::call(std::string url, std::string body, jobs::Reply<void> rep
   request.method = "POST";
   request.fields = {{"Content-Type", "application/json"},
                     {"Histod-Signature", services_.webhooks->signature(made->body)}};
+  if (!traceparent.empty()) request.fields.emplace_back(k_traceparent_field, next_traceparent(traceparent));
   request.body = std::as_bytes(std::span(made->body));
   request.response_bytes_max = k_reply_bytes_max;
   request.deadlines = k_call_deadlines;

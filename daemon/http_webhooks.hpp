@@ -13,7 +13,7 @@ struct Services;
 class HttpWebhooks final : public WebhookCaller {
  public:
   HttpWebhooks(Services& services, control::Executor& executor) : services_(services), executor_(executor) {}
-  void call(std::string url, std::string body, jobs::Reply<void> reply) override;
+  void call(std::string url, std::string body, std::string traceparent, jobs::Reply<void> reply) override;
 
  private:
   Services& services_;

@@ -110,7 +110,8 @@ std::string format_log_line(LogFormat format, std::int64_t now_ms, LogLevel leve
   append_field(line, format, "ts", std::string_view(format_time(now_ms)));
   append_field(line, format, "level", level_name(level));
   append_field(line, format, "msg", message);
-  for (const LogField& field : fields) append_field(line, format, field.key, field.value);
+  for (const LogField& field : fields)
+    if (!field.key.empty()) append_field(line, format, field.key, field.value);
   if (format == LogFormat::json) line += '}';
   return line + '\n';
 }
@@ -123,8 +124,16 @@ Log::Log(LogLevel level, LogFormat format, Write write, NowMs now)
 void Log::write(LogLevel level, std::string_view message, LogFields fields) {
   if (!enabled(level)) return;
   const std::string line = format_log_line(format_, now_(), level, message, fields);
-  const std::lock_guard lock(mutex_);
-  write_(line);
+  {
+    const std::lock_guard lock(mutex_);
+    write_(line);
+  }
+  static thread_local bool telling = false;
+  LogTap* const tap = tap_;
+  if (tap == nullptr || level < LogLevel::info || telling) return;
+  telling = true;
+  tap->line(level, message, fields);
+  telling = false;
 }
 
 bool Log::once(std::string_view key, LogLevel level, std::string_view message, LogFields fields) {

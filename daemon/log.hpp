@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -15,7 +16,8 @@
 
 namespace histod::daemon {
 
-/// A key and its value. Views only: made inside the call that logs it. Keys are ours: lower case and underscores.
+/// A key and its value. Views only: made inside the call that logs it. Keys are ours: lower case and underscores; a
+/// field without a key is left out.
 struct LogField {
   using Value = std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool>;
   std::string_view key;
@@ -31,6 +33,13 @@ struct LogField {
 };
 
 using LogFields = std::initializer_list<LogField>;
+
+/// Hears what is logged at info and above, on the thread that logs. What it logs itself it does not hear.
+class LogTap {
+ public:
+  virtual ~LogTap() = default;
+  virtual void line(LogLevel level, std::string_view message, LogFields fields) = 0;
+};
 
 /// One line per event, written with one write(2), so that lines of several threads never mix. Values are escaped:
 /// whatever a client sends stays inside its value and on its line. Never hand it a token or a key. Thread-safe.
@@ -51,12 +60,15 @@ class Log {
   /// Writes the first time that `key` comes by; true if it did. For fallbacks: said once, counted by a metric.
   bool once(std::string_view key, LogLevel level, std::string_view message, LogFields fields = {});
   bool enabled(LogLevel level) const { return level >= level_; }
+  /// Null: nobody. The one before is no more called by lines that begin after this.
+  void set_tap(LogTap* tap) { tap_ = tap; }
 
  private:
   LogLevel level_;
   LogFormat format_;
   Write write_;
   NowMs now_;
+  std::atomic<LogTap*> tap_{nullptr};
   std::mutex mutex_;
   std::set<std::string, std::less<>> seen_;
 };

@@ -36,24 +36,38 @@ class MetricHistogram {
   std::atomic<double> sum_{0};
 };
 
-/// Renders the Prometheus text format. Values are asked for at each scrape, on the scraping thread: callbacks must be
-/// cheap and thread-safe. Families are declared at start; declaring is not thread-safe, render() is.
+/// What a scraper reads: Prometheus' text format 0.0.4, or OpenMetrics 1.0.
+enum class MetricsFormat : std::uint8_t { text, openmetrics };
+
+/// By the value of the field Accept: OpenMetrics where it is named, in version 1.0.0 or none, and wanted no less than
+/// the text format. Whoever names neither reads the text format.
+MetricsFormat metrics_format(std::string_view accept);
+std::string_view metrics_content_type(MetricsFormat format);
+
+/// Renders metrics. Values are asked for at each scrape, on the scraping thread: callbacks must be cheap and
+/// thread-safe. Families are declared at start; declaring is not thread-safe, render() is. Both formats have the same
+/// samples, so that a dashboard does not depend on which of them was scraped; a family's unit is the end of its name.
 class Metrics {
  public:
   using Labels = std::vector<std::pair<std::string, std::string>>;
   /// Called by a family's callback once for each of its samples.
   using Emit = std::function<void(const Labels& labels, double value)>;
   using EmitHistogram = std::function<void(const Labels& labels, const MetricHistogram::Snapshot& value)>;
+  using EmitState = std::function<void(std::string_view state, bool is_in)>;
 
-  /// Names are valid metric names and distinct (asserted). A counter's name ends in _total by convention.
+  /// Names are valid metric names and distinct (asserted). A counter's name ends in _total, an info's in _info, and no
+  /// other in either (asserted).
   void counter(std::string name, std::string help, std::function<double()> value);
   void counter(std::string name, std::string help, std::function<void(const Emit&)> samples);
   void gauge(std::string name, std::string help, std::function<double()> value);
   void gauge(std::string name, std::string help, std::function<void(const Emit&)> samples);
   void histogram(std::string name, std::string help, std::function<void(const EmitHistogram&)> samples);
+  /// One sample of value 1, whose labels say something.
+  void info(std::string name, std::string help, std::function<Labels()> labels);
+  /// All states that there are, each with whether it is the case; the label has the family's name.
+  void state_set(std::string name, std::string help, std::function<void(const EmitState&)> states);
 
-  std::string render() const;
-  static constexpr std::string_view k_content_type = "text/plain; version=0.0.4; charset=utf-8";
+  std::string render(MetricsFormat format = MetricsFormat::text) const;
 
  private:
   struct Family {

@@ -12,11 +12,11 @@ namespace histod::daemon {
 class NoPeers final : public PeerLink {
  public:
   explicit NoPeers(control::Executor& executor) : executor_(executor) {}
-  void share(std::string, std::string, Reply<jobs::Share> reply) override { fail(std::move(reply)); }
-  void stage(std::string, std::string, std::uint64_t, jobs::SharedTables, Reply<void> reply) override {
+  void share(std::string, AskedDataset, Reply<jobs::Share> reply) override { fail(std::move(reply)); }
+  void stage(std::string, AskedDataset, std::uint64_t, jobs::SharedTables, Reply<void> reply) override {
     fail(std::move(reply));
   }
-  void tables(std::string, std::string, std::uint64_t, Reply<jobs::SharedTables> reply) override {
+  void tables(std::string, AskedDataset, std::uint64_t, Reply<jobs::SharedTables> reply) override {
     fail(std::move(reply));
   }
   void disown(std::string, std::vector<std::string>, Reply<void> reply) override { fail(std::move(reply)); }

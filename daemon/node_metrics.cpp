@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "daemon/api/api.hpp"
 #include "daemon/fleet_snapshot.hpp"
+#include "daemon/process_metrics.hpp"
 #include "daemon/worker.hpp"
 #include "net/http/server.hpp"
 
@@ -32,6 +34,30 @@ auto per_worker(Services& s, Value value) {
   };
 }
 
+MetricHistogram::Snapshot seconds_of(const net::http::Durations& durations) {
+  MetricHistogram::Snapshot out;
+  for (const std::uint64_t ns : durations.k_bounds_ns) out.bounds.push_back(static_cast<double>(ns) / 1e9);
+  for (const net::Counter& count : durations.counts) out.counts.push_back(count.get());
+  out.sum = static_cast<double>(durations.sum_ns.get()) / 1e9;
+  return out;
+}
+
+void declare_durations(Services& s) {
+  s.metrics.histogram("histod_request_duration_seconds",
+                      "Time from a request's first byte received to its answer's last byte sent, by kind of request.",
+                      [&s](const Metrics::EmitHistogram& emit) {
+                        for (std::size_t kind = 0; kind < api::k_request_kind_names.size(); ++kind) {
+                          auto sum = seconds_of(net::http::Durations());
+                          for (const auto& worker : s.workers)
+                            sum.merge(seconds_of(worker->http_stats().durations[kind]));
+                          emit({{"kind", api::k_request_kind_names[kind]}}, sum);
+                        }
+                      });
+  s.metrics.histogram("histod_job_duration_seconds",
+                      "Time from a job's submission to its end, of jobs that are no images of a dataset.",
+                      [&s](const Metrics::EmitHistogram& emit) { emit({}, s.engine.durations()); });
+}
+
 void declare_http(Services& s) {
   using Stats = net::http::Stats;
   http_counter(s, "histod_http_connections_opened_total", "Connections accepted.", &Stats::connections_opened);
@@ -47,9 +73,28 @@ void declare_http(Services& s) {
   http_counter(s, "histod_http_accept_pauses_total", "Pauses of accepting, for want of descriptors or memory.",
                &Stats::accept_pauses);
   http_counter(s, "histod_tls_failures_total", "TLS handshakes that failed.", &Stats::tls_failures);
+  s.metrics.gauge("histod_http_in_flight_bytes", "Bytes of bodies and answers that are under way.",
+                  [&s](const Emit& emit) {
+                    for (const auto& worker : s.workers)
+                      emit(worker_label(*worker), static_cast<double>(worker->bytes_in_flight()));
+                  });
   s.metrics.gauge("histod_http_connections_open", "Connections open now.", [&s](const Emit& emit) {
     for (const auto& worker : s.workers)
       emit(worker_label(*worker), static_cast<double>(worker->http_stats().connections_open.get()));
+  });
+  s.metrics.gauge("histod_websockets_open", "WebSockets open now.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers)
+      emit(worker_label(*worker), static_cast<double>(worker->http_stats().websockets_open.get()));
+  });
+  s.metrics.counter("histod_websockets_closed_total", "WebSockets that have ended, by how.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const std::string index = std::to_string(worker->index());
+      for (std::size_t end = 0; end < net::http::k_websocket_ends; ++end) {
+        const auto name = net::http::websocket_end_name(static_cast<net::http::WebSocketEnd>(end));
+        emit({{"worker", index}, {"how", std::string(name)}},
+             static_cast<double>(worker->http_stats().websockets_closed[end].get()));
+      }
+    }
   });
   s.metrics.counter("histod_http_responses_total", "Responses by class of status.", [&s](const Emit& emit) {
     for (const auto& worker : s.workers) {
@@ -169,7 +214,7 @@ void declare_webhooks(Services& s) {
 
 void declare_images(Services& s) {
   Metrics& m = s.metrics;
-  m.counter("histod_images_total", "Images processed.",
+  m.counter("histod_images_processed_total", "Images processed.",
             per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.images; }));
   m.counter("histod_image_failures_total", "Images refused for what they are.",
             per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.failures; }));
@@ -191,10 +236,26 @@ void declare_images(Services& s) {
       step("encode", spent.encode_ns);
     }
   });
+  m.counter("histod_images_memory_waits_total", "Images that waited for memory.",
+            per_worker(s, [](const WorkerSnapshot& w) { return w.pipeline.memory_waits; }));
+  m.gauge("histod_queue_depth", "Images in hand, and of those the ones that wait for memory.", [&s](const Emit& emit) {
+    for (const auto& worker : s.workers) {
+      const WorkerSnapshot now = worker->published();
+      const std::string index = std::to_string(worker->index());
+      emit({{"worker", index}, {"queue", "images"}}, static_cast<double>(now.images_in_hand));
+      emit({{"worker", index}, {"queue", "memory"}}, static_cast<double>(now.images_waiting));
+    }
+  });
+  m.gauge("histod_queue_depth_max", "With as many images in hand a worker refuses more.",
+          std::function<double()>([&s] { return static_cast<double>(s.options.max_requests_queued); }));
   m.gauge("histod_pool_leased_bytes", "Bytes of the pool that are leased.",
           per_worker(s, [](const WorkerSnapshot& w) { return w.pool.leased_bytes; }));
   m.gauge("histod_pool_budget_bytes", "Bytes that may be leased at one time.",
           per_worker(s, [](const WorkerSnapshot& w) { return w.pool.budget_bytes; }));
+  m.gauge("histod_pool_leased_peak_bytes", "The most bytes that were leased at one time.",
+          per_worker(s, [](const WorkerSnapshot& w) { return w.pool.leased_bytes_max; }));
+  m.gauge("histod_pool_input_bytes", "Leased bytes that hold bodies and the files of jobs.",
+          per_worker(s, [](const WorkerSnapshot& w) { return w.pool.input_bytes; }));
   m.counter("histod_pool_refusals_total", "Leases that did not fit.",
             per_worker(s, [](const WorkerSnapshot& w) { return w.pool.refusals; }));
 }
@@ -207,6 +268,7 @@ void declare_jobs(Services& s) {
     emit({{"state", "running"}}, static_cast<double>(counts.running));
     emit({{"state", "done"}}, static_cast<double>(counts.done));
     emit({{"state", "failed"}}, static_cast<double>(counts.failed));
+    emit({{"state", "counted"}}, static_cast<double>(counts.counted));
   });
   const auto count = [&s](std::uint64_t jobs::Engine::Counts::* which) {
     return [&s, which] { return static_cast<double>(s.engine.counts().*which); };
@@ -215,6 +277,12 @@ void declare_jobs(Services& s) {
   m.counter("histod_jobs_submitted_total", "Jobs accepted.", std::function<double()>(count(&Counts::submitted)));
   m.counter("histod_jobs_replayed_total", "Submissions answered with an earlier job.",
             std::function<double()>(count(&Counts::replayed)));
+  m.counter("histod_jobs_recovered_total", "Jobs found unfinished at the start.",
+            std::function<double()>(count(&Counts::recovered)));
+  m.counter("histod_jobs_quarantined_total", "Jobs whose files were broken, put aside at the start.",
+            std::function<double()>(count(&Counts::quarantined)));
+  m.gauge("histod_datasets", "Datasets that this node has a part of.",
+          std::function<double()>(count(&Counts::datasets)));
   m.counter("histod_jobs_expired_total", "Jobs removed at the end of their time.",
             std::function<double()>(count(&Counts::expired)));
   m.gauge("histod_job_copies", "Copies of other nodes' jobs that are kept here.",
@@ -233,13 +301,16 @@ void declare_jobs(Services& s) {
 
 void declare_node(Services& s) {
   Metrics& m = s.metrics;
-  m.gauge("histod_info", "Always 1; the labels say what runs.", [&s](const Emit& emit) {
-    emit({{"version", HISTOD_VERSION},
-          {"backend", net::http::io_backend()},
-          {"isa", s.isa},
-          {"node", s.options.node_name}},
-         1);
+  m.info("histod_build_info", "Always 1; the labels say what runs.", [&s] {
+    return Metrics::Labels{{"version", HISTOD_VERSION},
+                           {"backend", net::http::io_backend()},
+                           {"isa", s.isa},
+                           {"node", s.options.node_name}};
   });
+  m.gauge("histod_iouring_enabled", "1 when io_uring carries the bytes, 0 when epoll does.",
+          std::function<double()>([] { return net::http::io_backend() == std::string_view("io_uring") ? 1.0 : 0.0; }));
+  m.gauge("histod_iouring_buffers_registered", "1 when the worker's buffers are registered with its ring.",
+          per_worker(s, [](const WorkerSnapshot& w) { return w.buffers_registered ? 1 : 0; }));
   m.gauge("histod_fallback", "1 for each thing that runs in another way than it should.", [&s](const Emit& emit) {
     for (const Fallback& fallback : s.fallbacks) emit({{"what", fallback.what}}, 1);
   });
@@ -248,6 +319,10 @@ void declare_node(Services& s) {
   m.gauge("histod_uptime_seconds", "Time since the start.", std::function<double()>([&s] {
             return std::chrono::duration<double>(std::chrono::steady_clock::now() - s.started).count();
           }));
+  m.gauge("histod_certificate_expiry_timestamp_seconds", "When the certificate that is served ends, since 1970.",
+          [&s](const Emit& emit) {
+            if (s.certificate_ends_s != 0) emit({}, static_cast<double>(s.certificate_ends_s));
+          });
   m.counter("histod_auth_checks_total", "Authorisations by outcome.", [&s](const Emit& emit) {
     const auto counts = s.auth.counts();
     emit({{"outcome", "granted"}}, static_cast<double>(counts.granted));
@@ -264,13 +339,16 @@ void declare_fleet(Services& s) {
     return std::function<double()>([&s, pick] { return static_cast<double>(pick(*s.fleet.read())); });
   };
   using Fleet = const FleetSnapshot&;
-  m.gauge("histod_zookeeper_state", "1 for the state that the session with ZooKeeper is in, 0 for the others.",
-          [&s](const Emit& emit) {
-            using enum control::SessionState;
-            const auto fleet = s.fleet.read();
-            for (const auto state : {connecting, connected, suspended, lost})
-              emit({{"state", std::string(control::state_name(state))}}, fleet->state == state ? 1 : 0);
-          });
+  m.state_set("histod_zookeeper_session_state",
+              "1 for the state that the session with ZooKeeper is in, 0 for the others.",
+              [&s](const Metrics::EmitState& emit) {
+                using enum control::SessionState;
+                const auto fleet = s.fleet.read();
+                for (const auto state : {connecting, connected, suspended, lost})
+                  emit(control::state_name(state), fleet->state == state);
+              });
+  m.gauge("histod_zookeeper_servers", "ZooKeeper's servers that this node was given; 0: it is alone.",
+          value([](Fleet f) { return f.servers.size(); }));
   m.counter("histod_zookeeper_session_losses_total", "Sessions with ZooKeeper that ended before they were ended.",
             value([](Fleet f) { return f.sessions.losses; }));
   m.counter("histod_zookeeper_suspensions_total", "Times that ZooKeeper did not answer within a session.",
@@ -279,6 +357,12 @@ void declare_fleet(Services& s) {
           value([](Fleet f) { return f.members.size(); }));
   m.gauge("histod_fleet_members_min", "With fewer members there is an alert.",
           value([](Fleet f) { return f.min_nodes; }));
+  m.gauge("histod_fleet_member", "1 when this node is a member of the fleet.",
+          value([](Fleet f) { return f.registered ? 1 : 0; }));
+  m.gauge("histod_fleet_troubled", "1 when this node cannot be in session, or no member: /v1/cluster says why.",
+          value([](Fleet f) { return f.trouble.empty() ? 0 : 1; }));
+  m.gauge("histod_fleet_intruders", "Znodes that are not as nodes make them, now; the leader looks for them.",
+          value([](Fleet f) { return f.intruders.size(); }));
   m.gauge("histod_fleet_leader", "1 when this node leads the fleet.", value([](Fleet f) { return f.leads ? 1 : 0; }));
   m.gauge("histod_fleet_epoch", "How many leaders the fleet has had.", value([](Fleet f) { return f.epoch; }));
   m.counter("histod_fleet_elections_total", "Elections that this node has won; all nodes' sum is the fleet's.",
@@ -288,7 +372,9 @@ void declare_fleet(Services& s) {
 }  // namespace
 
 void declare_metrics(Services& services) {
+  declare_process_metrics(services.metrics);
   declare_node(services);
+  declare_durations(services);
   declare_http(services);
   declare_peers(services);
   declare_copies(services);
@@ -297,6 +383,7 @@ void declare_metrics(Services& services) {
   declare_images(services);
   declare_jobs(services);
   declare_fleet(services);
+  declare_event_metrics(services);
 }
 
 }  // namespace histod::daemon

@@ -58,6 +58,8 @@ struct Options {
   std::chrono::milliseconds result_ttl{24 * 3'600'000};
   std::chrono::milliseconds job_wall_time{300'000};
   std::uint64_t max_jobs_queued = 1'000;
+  std::uint64_t event_ring = 8'192;  ///< events
+  std::string event_hmac_key_file;   ///< empty: events are signed by nobody
 
   Io io = Io::uring;
   std::uint64_t memory_budget_bytes = default_memory_budget_bytes();

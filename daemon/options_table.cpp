@@ -24,9 +24,9 @@ constexpr std::string_view k_general = "General", k_network = "Network", k_fleet
 const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "config", &Options::config_path, "FILE", "TOML file with any of these options, without the dashes."},
     {k_general, "token-file", &Options::token_file, "FILE",
-     "Bearer tokens, one `ROLE TOKEN [NAME]` a line; ROLE is read, submit, admin or peer. Mode 0600. Read again when "
-     "it "
-     "changes."},
+     "Bearer tokens, one `ROLE TOKEN [NAME]` a line; ROLE is read, submit, admin, peer or events. Mode 0600. Read "
+     "again "
+     "when it changes."},
     {k_general, "node-name", &Options::node_name, "NAME",
      "What this node calls itself; each node of a fleet has a name of its own."},
     {k_general, "metrics-public", &Options::metrics_public, "", "Serve /metrics without a token."},
@@ -97,6 +97,10 @@ const std::array k_rows = std::to_array<OptionRow>({
      "results written there. No link is followed. Repeat it or separate by commas."},
     {k_jobs, "result-ttl", &Options::result_ttl, "TIME", "How long a finished job is kept.", k_second, 3650 * k_day},
     {k_jobs, "job-wall-time", &Options::job_wall_time, "TIME", "How long one job may compute.", k_second, k_day},
+    {k_jobs, "event-ring", CountMember{&Options::event_ring}, "N",
+     "Events that this node keeps for whoever comes later, at most 16 MiB of them.", 64, 1'000'000},
+    {k_jobs, "event-hmac-key-file", &Options::event_hmac_key_file, "FILE",
+     "The key by which Flux signs what it tells (generic-hmac), in place of a token; one line. Mode 0600."},
     {k_jobs, "max-jobs-queued", CountMember{&Options::max_jobs_queued}, "N", "Jobs that wait; one more gets 503.", 1,
      1'000'000},
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/jobs/datasets.hpp"
@@ -11,6 +12,13 @@
 #include "daemon/jobs/share.hpp"
 
 namespace histod::daemon {
+
+/// A dataset, and the trace of the request for whose sake it is asked about; empty: none.
+struct AskedDataset {
+  AskedDataset(std::string id_, std::string traceparent_ = {})  // the id alone says all where there is no trace
+      : id(std::move(id_)), traceparent(std::move(traceparent_)) {}
+  std::string id, traceparent;
+};
 
 /// Asks other nodes of the fleet, by their names as members. All calls and replies are on the fleet's thread; a reply
 /// comes once, never from within the call. What the other node refuses comes as its problem; 502 peer-failed: it gave
@@ -22,11 +30,11 @@ class PeerLink {
 
   virtual ~PeerLink() = default;
   /// 404: the dataset is not known there yet.
-  virtual void share(std::string node, std::string dataset, Reply<jobs::Share> reply) = 0;
-  virtual void stage(std::string node, std::string dataset, std::uint64_t revision, jobs::SharedTables tables,
+  virtual void share(std::string node, AskedDataset dataset, Reply<jobs::Share> reply) = 0;
+  virtual void stage(std::string node, AskedDataset dataset, std::uint64_t revision, jobs::SharedTables tables,
                      Reply<void> reply) = 0;
   /// In force or staged there. 404: neither.
-  virtual void tables(std::string node, std::string dataset, std::uint64_t revision,
+  virtual void tables(std::string node, AskedDataset dataset, std::uint64_t revision,
                       Reply<jobs::SharedTables> reply) = 0;
   virtual void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) = 0;
   /// Those of the jobs that are that node's own.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "compute/codec/raster.hpp"
+#include "daemon/elapsed.hpp"
 #include "daemon/tables_json.hpp"
 
 namespace histod::daemon {
@@ -19,10 +20,6 @@ namespace {
 
 /// Smaller images are encoded in no time: nobody is told before they are whole.
 constexpr std::size_t k_told_pixel_bytes_min = 1u << 20;
-
-std::uint64_t elapsed_ns(Clock::time_point since) {
-  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - since).count());
-}
 
 /// Luma of a JPEG is its own Y plane, as long as the result is a JPEG that keeps the input's tables (or no image at
 /// all). What is tallied must be what the tables are applied to later.

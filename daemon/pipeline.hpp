@@ -124,6 +124,7 @@ class Pipeline {
   const Options& options() const { return options_; }
   const Stats& stats() const { return stats_; }
   std::size_t in_hand() const { return in_hand_; }
+  std::size_t waiting() const { return waiting_.size(); }  ///< for memory
 
   /// An image that somebody else works on, on the same worker, counts as one in hand between these two.
   void enter() { ++in_hand_; }

@@ -9,7 +9,11 @@
 #include <vector>
 
 #include "daemon/api/auth.hpp"
+#include "daemon/api/event_rates.hpp"
+#include "daemon/api/feed.hpp"
+#include "daemon/api/tickets.hpp"
 #include "daemon/copies.hpp"
+#include "daemon/event_pump.hpp"
 #include "daemon/fleet_board.hpp"
 #include "daemon/jobs/engine.hpp"
 #include "daemon/log.hpp"
@@ -18,6 +22,8 @@
 #include "daemon/peers.hpp"
 #include "daemon/shared_files.hpp"
 #include "daemon/speeds.hpp"
+#include "daemon/telemetry/bus.hpp"
+#include "daemon/telemetry/sources.hpp"
 #include "daemon/topology.hpp"
 #include "daemon/webhooks.hpp"
 
@@ -30,6 +36,12 @@ class Worker;
 struct Fallback {
   std::string what;
   std::string why;
+};
+
+/// Of events; written by all workers.
+struct EventStats {
+  std::atomic<std::uint64_t> refused{0};  ///< requests of which no event was taken, for what they say
+  std::atomic<std::uint64_t> limited{0};  ///< for how much they say
 };
 
 /// What all workers' handlers share. Owned by the application, which outlives them; constant once they run, but for
@@ -54,10 +66,19 @@ struct Services {
   CopyStats copies = {};
   std::unique_ptr<const Webhooks> webhooks = {};  ///< null: nobody is called
   WebhookStats webhook_stats = {};
-  std::unique_ptr<SharedFiles> files = {};        ///< null: no --file-root
-  std::atomic<std::uint64_t> peer_intrusions{0};  ///< requests at the nodes' own door by whoever is none
+  std::unique_ptr<SharedFiles> files = {};          ///< null: no --file-root
+  std::atomic<std::uint64_t> peer_intrusions{0};    ///< requests at the nodes' own door by whoever is none
+  std::atomic<std::int64_t> certificate_ends_s{0};  ///< since 1970; 0: no TLS
   Speeds speeds = {};
   SpreadStats spread = {};
+  std::unique_ptr<telemetry::Bus> events = {};       ///< never null once anybody listens
+  std::unique_ptr<telemetry::Sources> sources = {};  ///< the same
+  EventStats event_stats = {};
+  api::FeedStats feed_stats = {};
+  std::string event_hmac_key = {};  ///< empty: who tells events needs a token
+  PumpStats pump_stats = {};
+  api::EventRates event_rates{};
+  api::TicketStore tickets{};
 };
 
 }  // namespace histod::daemon

@@ -45,8 +45,8 @@ std::string_view method_obstacle(const compute::EqualizeOptions& options) {
 
 }  // namespace
 
-FleetSpread::FleetSpread(Services& services, Worker& worker, std::string_view asked)
-    : services_(services), worker_(worker) {
+FleetSpread::FleetSpread(Services& services, Worker& worker, std::string_view asked, std::string traceparent)
+    : services_(services), worker_(worker), traceparent_(std::move(traceparent)) {
   placement_.asked = asked.empty() ? k_auto : asked;
 }
 
@@ -138,7 +138,7 @@ void FleetSpread::equalize(const compute::EqualizePage& page, const compute::Equ
       std::clamp(std::chrono::milliseconds(static_cast<std::int64_t>(std::min(k_deadline_factor * expected_ms, 1e9))),
                  k_deadline_min, k_deadline_max);
   // Whoever waits for it keeps this until then.
-  spread_rows(services_, worker_, nodes_, deadline, page, options,
+  spread_rows(services_, worker_, nodes_, deadline, page, options, traceparent_,
               [this, done = std::move(done)](compute::Result<compute::EqualizeReport> report) mutable {
                 leave();
                 done(std::move(report));
@@ -152,9 +152,10 @@ void FleetSpread::learn(const ImageResult& result) const {
   services_.speeds.worked(page.format, color_, page.pixel_bytes(), spent.count_ns + spent.rule_ns + spent.apply_ns);
 }
 
-std::shared_ptr<FleetSpread> make_spread(Services& services, Worker& worker, std::string_view asked) {
+std::shared_ptr<FleetSpread> make_spread(Services& services, Worker& worker, std::string_view asked,
+                                         std::string traceparent) {
   if (asked.empty() && !services.peers) return nullptr;
-  return std::make_shared<FleetSpread>(services, worker, asked);
+  return std::make_shared<FleetSpread>(services, worker, asked, std::move(traceparent));
 }
 
 std::expected<std::string, api::Problem> placement_option(const api::Query& query) {

@@ -26,8 +26,8 @@ class FleetSpread final : public Spread {
   /// Smaller ones are done here before a question could be asked.
   static constexpr std::size_t k_bytes_min = 1u << 20;
 
-  /// `asked`: auto (or empty), local or fleet.
-  FleetSpread(Services& services, Worker& worker, std::string_view asked);
+  /// `asked`: auto (or empty), local or fleet. `traceparent`: of the request, or empty.
+  FleetSpread(Services& services, Worker& worker, std::string_view asked, std::string traceparent);
   ~FleetSpread() override { leave(); }
   FleetSpread(const FleetSpread&) = delete;
   FleetSpread& operator=(const FleetSpread&) = delete;
@@ -52,6 +52,7 @@ class FleetSpread final : public Spread {
   Services& services_;
   Worker& worker_;
   jobs::JobPlacement placement_;
+  const std::string traceparent_;
   compute::Color color_ = compute::Color::luma;
   bool measurable_ = false;  ///< how long it takes here says how long others like it will
   bool entered_ = false;
@@ -59,7 +60,8 @@ class FleetSpread final : public Spread {
 };
 
 /// Null where there is nothing to decide: nothing was asked for, and no other node can be asked.
-std::shared_ptr<FleetSpread> make_spread(Services& services, Worker& worker, std::string_view asked);
+std::shared_ptr<FleetSpread> make_spread(Services& services, Worker& worker, std::string_view asked,
+                                         std::string traceparent);
 
 /// The option `placement`, or `auto`.
 std::expected<std::string, api::Problem> placement_option(const api::Query& query);
@@ -68,8 +70,10 @@ std::optional<api::Problem> refuse_placement(const Services& services, std::stri
                                              const compute::EqualizeOptions& options);
 
 /// The rows of one page over this node and `nodes`, as many parts as there are nodes, but no more than rows. What a
-/// node does not do, or not right, another one does, or this one. `deadline`: of one request.
+/// node does not do, or not right, another one does, or this one. `deadline`: of one request. `traceparent`: of all of
+/// them; empty: a trace begins.
 void spread_rows(Services& services, Worker& worker, std::vector<std::string> nodes, std::chrono::milliseconds deadline,
-                 const compute::EqualizePage& page, const compute::EqualizeOptions& options, Spread::Done done);
+                 const compute::EqualizePage& page, const compute::EqualizeOptions& options,
+                 std::string_view traceparent, Spread::Done done);
 
 }  // namespace histod::daemon

@@ -9,9 +9,11 @@
 #include <set>
 #include <utility>
 
+#include "daemon/elapsed.hpp"
 #include "daemon/peer_message.hpp"
 #include "daemon/services.hpp"
 #include "daemon/spread.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 #include "net/copy.hpp"
 
@@ -27,10 +29,6 @@ constexpr std::chrono::milliseconds k_connect{1'000};
 /// Other nodes that are asked for one part in one phase: so an image does not wait for all of them, one after the
 /// other.
 constexpr unsigned k_tries_max = 2;
-
-std::uint64_t elapsed_ns(Clock::time_point since) {
-  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - since).count());
-}
 
 /// What a node says that the work itself took; nothing that it says makes it less than none.
 std::uint64_t told_work_ns(const http::PeerAnswer& answer) {
@@ -62,13 +60,15 @@ struct Heard {
 class Run final : public std::enable_shared_from_this<Run> {
  public:
   Run(Services& services, Worker& worker, std::vector<std::string> nodes, std::chrono::milliseconds deadline,
-      const compute::EqualizePage& page, const compute::EqualizeOptions& options, Spread::Done done)
+      const compute::EqualizePage& page, const compute::EqualizeOptions& options, std::string_view traceparent,
+      Spread::Done done)
       : services_(services),
         worker_(worker),
         nodes_(std::move(nodes)),
         deadline_(deadline),
         page_(page),
         options_(options),
+        traceparent_(traceparent.empty() ? next_traceparent({}) : traceparent),
         done_(std::move(done)) {
     options_.pages = compute::PagesMode::each;
   }
@@ -109,6 +109,7 @@ class Run final : public std::enable_shared_from_this<Run> {
   const std::chrono::milliseconds deadline_;
   compute::EqualizePage page_;
   compute::EqualizeOptions options_;
+  const std::string traceparent_;
   Spread::Done done_;
   std::set<std::string> failed_;  ///< nodes that are not asked again for this image
   std::vector<Part> parts_;       ///< the first is this node's own
@@ -210,7 +211,7 @@ void Run::ask(std::size_t index, std::span<const std::byte> body, net::Lease lea
   request.response_bytes_max = counts ? k_part_tally_bytes_max : part.rows.size();
   request.idempotent = true;
   request.deadlines = {std::min(k_connect, deadline_), deadline_, deadline_};
-  if (const auto addressed = services_.peers->address(request, part.node); !addressed)
+  if (const auto addressed = services_.peers->address(request, part.node, traceparent_); !addressed)
     return again(index, Redone::silent, addressed.error());
   worker_.client().request(std::move(request),
                            [run = shared_from_this(), index, asked = Clock::now()](auto answer) mutable {
@@ -272,7 +273,7 @@ void Run::again(std::size_t index, Redone reason, std::string_view why) {
     part.node.clear();
   } else {
     services_.log.once("part-" + part.node, LogLevel::warn, "a node does not do its part of an image; another one does",
-                       {{"node", part.node}, {"why", why}});
+                       {{"node", part.node}, {"why", why}, trace_field(traceparent_)});
     failed_.insert(part.node);
     const auto next = std::ranges::find_if(nodes_, [this](const auto& node) { return !failed_.contains(node); });
     part.node = next == nodes_.end() || ++part.failures == k_tries_max ? std::string() : *next;
@@ -337,8 +338,10 @@ void Run::end(compute::Result<compute::EqualizeReport> outcome) {
 }  // namespace
 
 void spread_rows(Services& services, Worker& worker, std::vector<std::string> nodes, std::chrono::milliseconds deadline,
-                 const compute::EqualizePage& page, const compute::EqualizeOptions& options, Spread::Done done) {
-  std::make_shared<Run>(services, worker, std::move(nodes), deadline, page, options, std::move(done))->begin();
+                 const compute::EqualizePage& page, const compute::EqualizeOptions& options,
+                 std::string_view traceparent, Spread::Done done) {
+  std::make_shared<Run>(services, worker, std::move(nodes), deadline, page, options, traceparent, std::move(done))
+      ->begin();
 }
 
 }  // namespace histod::daemon

@@ -158,7 +158,10 @@ void Worker::publish() {
   now.numa_node = options_.pool.numa_node;
   now.pin_errno = pin_errno_;
   now.register_error = register_error_;
+  now.buffers_registered = registered_ != nullptr;
   now.bytes_in_flight = server_->bytes_in_flight();
+  now.images_in_hand = pipeline_->in_hand();
+  now.images_waiting = pipeline_->waiting();
   now.pool = pool_->stats();
   now.pipeline = pipeline_->stats();
   const std::lock_guard lock(published_mutex_);

@@ -37,8 +37,10 @@ struct WorkerSnapshot {
   int cpu = -1;
   int numa_node = -1;
   int pin_errno = 0;
-  std::error_code register_error;  ///< why the pool's buffers are not registered with the ring; none: they are
+  std::error_code register_error;   ///< why the pool's buffers are not registered with the ring
+  bool buffers_registered = false;  ///< where that was tried, and not refused
   std::uint64_t bytes_in_flight = 0;
+  std::size_t images_in_hand = 0, images_waiting = 0;  ///< the latter for memory
   net::BufferPool::Stats pool;
   Pipeline::Stats pipeline;
 };

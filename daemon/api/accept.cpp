@@ -12,6 +12,7 @@
 #include "daemon/api/results.hpp"
 #include "daemon/copies.hpp"
 #include "daemon/peer_message.hpp"
+#include "daemon/trace_context.hpp"
 #include "net/copy.hpp"
 
 namespace histod::daemon::api {
@@ -64,6 +65,13 @@ void refuse(WaitingPtr waiting, const jobs::Submitted& submitted, Problem proble
                                                         WaitingPtr w) { withdrawn(std::move(w), id, problem); }));
 }
 
+void say_accepted(Context& context, const jobs::Submitted& submitted, net::http::Response response) {
+  const std::string& trace = context.traceparent;
+  context.services.log.write(trace_level(trace), "job accepted",
+                             {{"job", submitted.record.id}, {"replayed", submitted.replayed}, trace_field(trace)});
+  context.send(std::move(response));
+}
+
 class Dropping final : public Listening {
  public:
   Dropping(WaitingPtr waiting, std::move_only_function<void(WaitingPtr)> then)
@@ -91,6 +99,7 @@ void drop_copies(WaitingPtr waiting, const std::string& id, Gone why, std::move_
   question.target = "/v1/peer/copies/" + id + (why == Gone::removed ? "?removed=1" : "");
   question.fields = {{std::string(k_peer_version_field), peer_version()}};
   question.deadlines = {k_drop_patience, k_drop_patience, k_drop_patience};
+  question.traceparent = waiting->context.traceparent;
   ask_all(services, worker, nodes, question, std::make_unique<Dropping>(std::move(waiting), std::move(then)));
 }
 
@@ -100,7 +109,7 @@ void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, A
   const std::size_t wanted = copies_wanted(services, submitted);
   if (wanted == 0) {
     services.engine.settle(submitted.record.id);
-    return waiting->context.send(answer(submitted, services.options.node_name));
+    return say_accepted(waiting->context, submitted, answer(submitted, services.options.node_name));
   }
   const auto bytes = in_one_piece(*waiting, sent);
   if (bytes.empty())
@@ -122,7 +131,7 @@ void accept_job(WaitingPtr waiting, jobs::Submitted submitted, SentImage sent, A
                 net::http::Response response = answer(submitted, context.services.options.node_name);
                 const std::chrono::duration<double, std::milli> took = Clock::now() - began;
                 response.fields.emplace_back("Server-Timing", fmt::format("copy;dur={:.3f}", took.count()));
-                context.send(std::move(response));
+                say_accepted(context, submitted, std::move(response));
               });
 }
 

@@ -27,8 +27,8 @@ inline constexpr std::chrono::milliseconds k_drop_patience{2'000};
 /// Why a job is here no more.
 enum class Gone : std::uint8_t { withdrawn, removed };
 /// Asks all members to drop their copies of it, and, if a client has removed it, to have no such job either, and calls
-/// `then`, whatever they say: who does not hear it drops its copy when it next asks this node. Should this node be given
-/// up before, the job is back.
+/// `then`, whatever they say: who does not hear it drops its copy when it next asks this node. Should this node be
+/// given up before, the job is back.
 void drop_copies(WaitingPtr waiting, const std::string& id, Gone why, std::move_only_function<void(WaitingPtr)> then);
 
 }  // namespace histod::daemon::api

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -11,6 +12,7 @@
 
 #include "daemon/api/auth.hpp"
 #include "daemon/api/express.hpp"
+#include "daemon/api/feed.hpp"
 #include "daemon/api/problem.hpp"
 #include "daemon/api/query.hpp"
 #include "daemon/services.hpp"
@@ -31,6 +33,8 @@ struct Context {
   std::string parameter;                                ///< what stood for "{}" in the route's path, decoded
   std::unique_ptr<EarlyDecode> early_decode = nullptr;  ///< of the request's image
   bool forwarded = false;                               ///< another node asks for what is here
+  std::string traceparent = {};                         ///< as parse_traceparent() has it; empty: none
+  Feed* feed = nullptr;                                 ///< of this worker
   net::Lease file = {};                                 ///< holds an image that was not sent but read
   std::span<std::byte> file_bytes = {};                 ///< in `file`; empty: the image is the request's body
 
@@ -38,11 +42,13 @@ struct Context {
   void fail(const Problem& problem);
 };
 
+inline constexpr std::string_view k_events_path = "/v1/events";
+
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
 
-/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs.
-enum class BodyKind : std::uint8_t { none, image, tables, copy, ids };
+/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs; `events`: CloudEvents.
+enum class BodyKind : std::uint8_t { none, image, tables, copy, ids, events };
 
 struct Route {
   std::string_view method;
@@ -53,6 +59,12 @@ struct Route {
 };
 
 std::span<const Route> routes();
+
+/// By what durations of requests are told apart, since a probe and an image of a gigabyte have little in common.
+enum class RequestKind : std::uint8_t { refused, image, submit, read, change, peer };
+inline constexpr std::array<const char*, 6> k_request_kind_names{"refused", "image",  "submit",
+                                                                 "read",    "change", "peer"};
+RequestKind kind_of(const Route& route);
 
 struct Match {
   const Route* route = nullptr;
@@ -73,10 +85,13 @@ class Api final : public net::http::Handler {
                               std::uint64_t limit, const net::http::RequestHead* head) override;
 
  private:
+  /// io.histod.secops.KIND
+  void tell(std::string_view kind, const net::http::RequestHead& head, std::string_view what);
   std::optional<Problem> authorize(const net::http::RequestHead& head, Role needed, std::uint64_t& retry_after_s);
   Services& services_;
   Worker& worker_;
   ExpressLane express_;
+  Feed feed_;
 };
 
 Problem make_problem(unsigned status, std::string_view code, std::string detail, std::uint64_t value = 0,
@@ -117,8 +132,15 @@ void peer_disown(Context context);
 void peer_share(Context context);
 void peer_tables_get(Context context);
 void peer_tables_put(Context context);
+void peer_events(Context context);      // peer_events.cpp
 void peer_part_count(Context context);  // parts.cpp
 void peer_part_apply(Context context);
+void events_post(Context context);  // events.cpp
+void events_options(Context context);
+/// Whether who tells events has a signature in place of a token, where there is a key for it.
+bool signs_events(const Services& services, const net::http::RequestHead& head);
+void events_list(Context context);
+void tickets_post(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void openapi(Context context);  // page.cpp

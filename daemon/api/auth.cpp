@@ -35,7 +35,7 @@ std::string_view next_word(std::string_view& line) {
 }
 
 Role role_from_name(std::string_view name) {
-  for (const Role role : {Role::read, Role::submit, Role::admin, Role::peer})
+  for (const Role role : {Role::read, Role::submit, Role::admin, Role::peer, Role::events})
     if (role_name(role) == name) return role;
   return Role::none;
 }
@@ -46,7 +46,7 @@ std::expected<Token, std::string> parse_line(std::string_view line) {
   const std::string_view name = next_word(line);
   Token out{role_from_name(role), std::string(name), {}};
   // What stands in the wrong place may be a token: it is not shown.
-  if (out.role == Role::none) return std::unexpected("the first word must be read, submit, admin or peer");
+  if (out.role == Role::none) return std::unexpected("the first word must be read, submit, admin, peer or events");
   if (token.empty()) return std::unexpected("the token is missing");
   if (token.size() < k_token_chars_min || token.size() > k_token_chars_max) {
     return std::unexpected(fmt::format("the token has {} characters, but must have {} to {}", token.size(),
@@ -108,11 +108,13 @@ std::expected<std::vector<Token>, std::vector<std::string>> load(const std::stri
 }  // namespace
 
 std::string_view role_name(Role role) {
-  static constexpr std::string_view k_names[] = {"none", "read", "submit", "admin", "peer"};
+  static constexpr std::string_view k_names[] = {"none", "read", "submit", "admin", "peer", "events"};
   return k_names[static_cast<std::size_t>(role)];
 }
 
 bool may_do(Role role, Role needed) {
+  if (role == Role::events) return needed == Role::events || needed == Role::none;
+  if (needed == Role::events) return role >= Role::submit;
   if (role == Role::peer) return needed == Role::peer || needed <= Role::submit;
   return role >= needed;
 }

@@ -19,8 +19,9 @@
 namespace histod::daemon::api {
 
 /// Each of the first four may do what those before it may. A peer is another node of the fleet: it may do what `submit`
-/// may, and what is between nodes, which is for nobody else.
-enum class Role : std::uint8_t { none, read, submit, admin, peer };
+/// may, and what is between nodes, which is for nobody else. `events` may post events and do nothing else; whoever may
+/// submit may post them, too.
+enum class Role : std::uint8_t { none, read, submit, admin, peer, events };
 std::string_view role_name(Role role);
 bool may_do(Role role, Role needed);
 
@@ -30,9 +31,9 @@ struct Token {
   std::array<unsigned char, 32> sha256{};
 };
 
-/// Lines `ROLE TOKEN [NAME]`, ROLE one of read, submit, admin, peer; '#' starts a comment line. A token has 16 to 512
-/// visible ASCII characters. On failure every error, with its line number and without the token. No token at all is an
-/// error.
+/// Lines `ROLE TOKEN [NAME]`, ROLE one of read, submit, admin, peer, events; '#' starts a comment line. A token has 16
+/// to 512 visible ASCII characters. On failure every error, with its line number and without the token. No token at all
+/// is an error.
 std::expected<std::vector<Token>, std::vector<std::string>> parse_tokens(std::string_view text);
 
 enum class Access : std::uint8_t {

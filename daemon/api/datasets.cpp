@@ -125,6 +125,7 @@ void datasets_post(Context context) {
   if (!query) return context.fail(query.error());
   auto dataset = new_dataset(std::move(*query), context.services.webhooks.get());
   if (!dataset) return context.fail(dataset.error());
+  dataset->traceparent = context.traceparent;
   ask_fleet(std::move(context), 201, [dataset = std::move(*dataset)](Coordinator& fleet, DatasetReply reply) mutable {
     fleet.create(std::move(dataset), std::move(reply));
   });
@@ -133,14 +134,15 @@ void datasets_post(Context context) {
 void datasets_delete(Context context) {
   Fleet* const fleet = context.services.member;
   if (fleet == nullptr) return context.fail(make_problem(503, "starting", "this node has not joined the fleet yet"));
-  const std::string id = context.parameter;
-  fleet->ask(at_home<DatasetStatus>(wait_with(std::move(context)),
-                                    [](WaitingPtr w, const DatasetStatus&) {
-                                      http::Response response;
-                                      response.status = 204;
-                                      w->context.send(std::move(response));
-                                    }),
-             [id](Coordinator& coordinator, DatasetReply reply) { coordinator.remove(id, std::move(reply)); });
+  const std::string id = context.parameter, trace = context.traceparent;
+  fleet->ask(
+      at_home<DatasetStatus>(wait_with(std::move(context)),
+                             [](WaitingPtr w, const DatasetStatus&) {
+                               http::Response response;
+                               response.status = 204;
+                               w->context.send(std::move(response));
+                             }),
+      [id, trace](Coordinator& coordinator, DatasetReply reply) { coordinator.remove(id, std::move(reply), trace); });
 }
 
 void dataset_images_post(Context context) {
@@ -151,15 +153,15 @@ void dataset_images_post(Context context) {
 }
 
 void dataset_finalize(Context context) {
-  const std::string id = context.parameter;
+  const std::string id = context.parameter, trace = context.traceparent;
   ask_fleet(std::move(context), 200,
-            [id](Coordinator& fleet, DatasetReply reply) { fleet.finalize(id, std::move(reply)); });
+            [id, trace](Coordinator& fleet, DatasetReply reply) { fleet.finalize(id, std::move(reply), trace); });
 }
 
 void dataset_apply(Context context) {
-  const std::string id = context.parameter;
+  const std::string id = context.parameter, trace = context.traceparent;
   ask_fleet(std::move(context), 202,
-            [id](Coordinator& fleet, DatasetReply reply) { fleet.apply(id, std::move(reply)); });
+            [id, trace](Coordinator& fleet, DatasetReply reply) { fleet.apply(id, std::move(reply), trace); });
 }
 
 void dataset_lut_get(Context context) {
@@ -189,10 +191,11 @@ void dataset_lut_put(Context context) {
     problem.code = "bad-lut";
     return context.fail(problem);
   }
-  const std::string id = context.parameter;
-  ask_fleet(std::move(context), 200, [id, tables = std::move(*tables)](Coordinator& fleet, DatasetReply reply) mutable {
-    fleet.set_tables(id, std::move(tables), std::move(reply));
-  });
+  const std::string id = context.parameter, trace = context.traceparent;
+  ask_fleet(std::move(context), 200,
+            [id, trace, tables = std::move(*tables)](Coordinator& fleet, DatasetReply reply) mutable {
+              fleet.set_tables(id, std::move(tables), std::move(reply), trace);
+            });
 }
 
 }  // namespace histod::daemon::api

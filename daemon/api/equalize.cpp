@@ -7,6 +7,7 @@
 #include "daemon/api/input.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/spread.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -84,7 +85,8 @@ void Pending::done(std::expected<ImageResult, ImageFailure> result) {
   if (result && spread) spread->learn(*result);
   if (growing->sending()) {
     if (result) return growing->finish(result->bytes.size(), result->timings);
-    context.services.log.error("a result that was being sent broke off", {{"error", result.error().error.detail}});
+    context.services.log.error("a result that was being sent broke off",
+                               {{"error", result.error().error.detail}, trace_field(context.traceparent)});
     return growing->fail();
   }
   if (!result) return context.fail(problem_of(result.error()));
@@ -119,7 +121,7 @@ void equalize(Context context) {
   if (!placement) return context.fail(placement.error());
   if (const auto refused = refuse_placement(context.services, *placement, options->equalize))
     return context.fail(*refused);
-  auto spread = make_spread(context.services, context.worker, *placement);
+  auto spread = make_spread(context.services, context.worker, *placement, context.traceparent);
   options->spread = spread;
   auto pending = std::make_unique<Pending>(std::move(context), *options);
   pending->spread = std::move(spread);

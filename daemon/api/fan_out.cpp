@@ -11,6 +11,7 @@
 
 #include "daemon/api/results.hpp"
 #include "daemon/fleet_snapshot.hpp"
+#include "daemon/trace_context.hpp"
 #include "daemon/worker.hpp"
 
 namespace histod::daemon::api {
@@ -167,6 +168,7 @@ void ask_all(Services& services, Worker& worker, const std::vector<std::string>&
              std::unique_ptr<Listening> listening) {
   // Held by the replies, each of which comes exactly once, also when the worker ends.
   const auto round = std::make_shared<Round>(std::move(listening), nodes.size());
+  const std::string traceparent = question.traceparent.empty() ? next_traceparent({}) : question.traceparent;
   const auto hear = [round](Heard heard) { round->hear(std::move(heard)); };
   for (const std::string& node : nodes) {
     http::PeerRequest request;
@@ -176,7 +178,7 @@ void ask_all(Services& services, Worker& worker, const std::vector<std::string>&
     request.deadlines = question.deadlines;
     request.fields = question.fields;
     request.fields.emplace_back(k_forwarded, "1");
-    if (const auto addressed = services.peers->address(request, node); !addressed) {
+    if (const auto addressed = services.peers->address(request, node, traceparent); !addressed) {
       hear({node, std::unexpected(http::PeerError{http::PeerError::Kind::resolve, addressed.error()})});
       continue;
     }
@@ -193,6 +195,7 @@ Question same_question(const Context& context) {
   out.target = head.path;
   if (!head.query.empty()) out.target.append("?").append(head.query);
   out.deadlines = {k_patience, k_patience, k_patience};
+  out.traceparent = context.traceparent;
   return out;
 }
 

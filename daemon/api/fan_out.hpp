@@ -33,6 +33,7 @@ struct Question {
   std::vector<std::pair<std::string, std::string>> fields = {};  ///< beside that one
   std::uint64_t answer_bytes_max = 4u << 20;
   net::http::Deadlines deadlines;
+  std::string traceparent = {};  ///< of the request for whose sake it is asked; empty: a trace begins
 };
 
 /// What one node said.

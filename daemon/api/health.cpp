@@ -18,7 +18,10 @@ void readyz(Context context) {
 }
 
 void metrics(Context context) {
-  context.send(text_response(200, Metrics::k_content_type, context.services.metrics.render()));
+  const MetricsFormat format = metrics_format(context.request.head.field("Accept"));
+  auto response = text_response(200, metrics_content_type(format), context.services.metrics.render(format));
+  response.fields.emplace_back("Vary", "Accept");
+  context.send(std::move(response));
 }
 
 }  // namespace histod::daemon::api

@@ -135,7 +135,8 @@ void submit_job(Context context, Submission submission, Accepted answer) {
                    std::move(submission.dataset),
                    context.services.peers != nullptr,
                    *placement,
-                   std::move(submission.files)};
+                   std::move(submission.files),
+                   context.traceparent};
   if (key.empty() || others(context).empty()) return submit_here(std::move(context), std::move(job), answer);
   search_key(std::move(context), std::string(key), [job = std::move(job), answer](Context asked) mutable {
     submit_here(std::move(asked), std::move(job), answer);

@@ -51,7 +51,7 @@ void pass_to(Context context, const std::string& node) {
   const auto silent = [node](const std::string& why) {
     return unreachable("the job of this Idempotency-Key is at node " + node + ", which does not answer: " + why);
   };
-  if (const auto addressed = context.services.peers->address(request, node); !addressed)
+  if (const auto addressed = context.services.peers->address(request, node, context.traceparent); !addressed)
     return context.fail(silent(addressed.error()));
   http::Client& client = context.worker.client();
   client.request(std::move(request),
@@ -128,6 +128,7 @@ void search_key(Context context, const std::string& key, Here here) {
     question.target = "/v1/peer/keys/" + sha256;
     question.fields = {{std::string(k_peer_version_field), peer_version()}};
     question.deadlines = {k_patience, k_patience, k_patience};
+    question.traceparent = w->context.traceparent;
     ask_all(services, worker, nodes, question,
             std::make_unique<KeySearch>(std::move(w->context), std::move(copy), std::move(then)));
   };

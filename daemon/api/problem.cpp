@@ -41,6 +41,9 @@ constexpr auto k_titles = std::to_array<std::pair<std::string_view, std::string_
     {"file-changed", "The file was changed while it was read"},
     {"file-exists", "Another file is there already"},
     {"file-failed", "A shared volume failed"},
+    {"unsupported-media", "The media type is not taken here"},
+    {"bad-event", "An event is not as CloudEvents has it"},
+    {"too-many-events", "Too many events a second"},
 });
 
 void put(boost::json::object& object, std::string_view key, const Amount& amount) {

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "daemon/log.hpp"
+#include "daemon/trace_context.hpp"
 
 namespace histod::daemon::api {
 
@@ -269,6 +270,7 @@ json::object job_json(const jobs::JobRecord& record, std::string_view node) {
     out["dataset"] = record.dataset;
     out["revision"] = record.revision;
   }
+  if (!record.traceparent.empty()) out["trace_id"] = trace_id(record.traceparent);
   if (record.result)
     out["result"] = json::object{{"bytes", record.result->bytes},
                                  {"media_type", record.result->media_type},

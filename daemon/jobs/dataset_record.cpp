@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "daemon/jobs/ulid.hpp"
+#include "daemon/trace_context.hpp"
 
 namespace histod::daemon::jobs {
 namespace {
@@ -95,6 +96,7 @@ json::object dataset_object(const DatasetRecord& record) {
     out["webhook"] = text(record.webhook);
     out["notified_revision"] = record.notified_revision;
   }
+  if (!record.traceparent.empty()) out["traceparent"] = text(record.traceparent);
   return out;
 }
 
@@ -116,6 +118,8 @@ std::expected<DatasetRecord, RecordError> read_dataset(const json::value& value)
     from.take("webhook", record.webhook);
     from.take("notified_revision", record.notified_revision);
   }
+  if (from.optional("traceparent")) from.take("traceparent", record.traceparent);
+  record.traceparent = parse_traceparent(record.traceparent);  // of a form to come: none
   if (const auto* lut = from.optional("lut")) read_lut(*lut, record.lut.emplace(), error);
   if (record.applied_revision > (record.lut ? record.lut->revision : 0))
     from.fail("applied_revision", "is later than its tables");

@@ -51,6 +51,7 @@ struct DatasetRecord {
   bool removed = false;                 ///< its images are being removed, and then it is
   std::string webhook = {};             ///< who is told when all of it is made; empty: nobody
   std::uint64_t notified_revision = 0;  ///< the latest that he has been told of
+  std::string traceparent = {};         ///< of the latest request that changed it and had one; empty: none had
   bool operator==(const DatasetRecord&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include "daemon/jobs/digest.hpp"
+#include "daemon/trace_context.hpp"
 
 namespace histod::daemon::jobs {
 
@@ -207,6 +208,7 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
   record.placement.asked = job.placement;
   record.program_version = options_.program_version;
   record.files = job.files;
+  record.traceparent = job.traceparent;
   const std::span<const Bytes> mask(&job.mask, job.mask.empty() ? 0 : 1);
   if (auto made = spool_.create(record, std::span(&job.input, 1), mask); !made)
     return std::unexpected(disk_problem(made.error(), "storing the job"));
@@ -215,6 +217,7 @@ Outcome<Submitted> Engine::submit_now(const NewJob& job) {
   queue_.push_back(record.id);
   if (job.provisional) unsettled_.emplace(record.id, interfaces_.steady_ms() + k_unsettled_ms);
   add(record);
+  if (interfaces_.changed) interfaces_.changed(record, "accepted");
   return Submitted{std::move(record), false};
 }
 
@@ -267,8 +270,12 @@ void Engine::add(JobRecord record) {
 void Engine::replace(JobRecord& record, JobRecord next) {
   datasets_.track(&record, &next);
   --in_state_[index_of(record.state)];
+  const bool changes = record.state != next.state;
   record = std::move(next);
   ++in_state_[index_of(record.state)];
+  if (!changes || !interfaces_.changed) return;
+  if (record.state == JobState::running) interfaces_.changed(record, "started");
+  if (is_final(record.state)) interfaces_.changed(record, state_name(record.state));
 }
 
 void Engine::replace(JobRecord& record, JobState next) {
@@ -308,7 +315,7 @@ bool Engine::begin(const std::string& id) {
     next.finished_ms = interfaces_.now_ms();
     next.error = problem(500, "gave-up", "the program ended while it worked on this job, each time", next.attempts,
                          options_.attempts_max);
-    log_.error("a job is given up", {{"job", id}, {"attempts", next.attempts}});
+    log_.error("a job is given up", {{"job", id}, {"attempts", next.attempts}, trace_field(next.traceparent)});
   } else {
     next.state = JobState::running;
     next.started_ms = interfaces_.now_ms();
@@ -387,7 +394,8 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
   if (auto stored = store_end(next, outcome); !stored) {
     if (counts && next.counted) take_out(next, outcome);
     // It stays unfinished on the disk, so it is done again, here and after a restart: never lost.
-    log_.warn("a job's end cannot be stored, it is done again", {{"job", id}, {"error", stored.error().message()}});
+    log_.warn("a job's end cannot be stored, it is done again",
+              {{"job", id}, {"error", stored.error().message()}, trace_field(next.traceparent)});
     ++counts_.disk_errors;
     put_off(record);
     queue_of(record).push_back(id);
@@ -395,6 +403,11 @@ void Engine::do_finished(const std::string& id, Finished outcome) {
     return;
   }
   replace(record, std::move(next));
+  log_.write(trace_level(record.traceparent), "an attempt at a job ended",
+             {{"job", id}, {"state", state_name(record.state)}, trace_field(record.traceparent)});
+  // An image of a dataset waits for whoever finalizes it.
+  if (record.dataset.empty())
+    durations_s_.observe(static_cast<double>(std::max<std::int64_t>(record.finished_ms - record.created_ms, 0)) / 1e3);
   drop_input(id);
   answer_waiters(id);
   if (needs_tables(record)) queue_for_tables(id);
@@ -440,6 +453,8 @@ void Engine::publish_counts() {
   now.running = in_state_[index_of(JobState::running)];
   now.done = in_state_[index_of(JobState::done)];
   now.failed = in_state_[index_of(JobState::failed)];
+  now.counted = in_state_[index_of(JobState::counted)];
+  now.datasets = datasets_.all().size();
   now.copies = copies_.size();
   const std::lock_guard lock(counts_mutex_);
   published_ = now;

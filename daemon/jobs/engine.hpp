@@ -26,6 +26,7 @@
 #include "daemon/jobs/ulid.hpp"
 #include "daemon/log.hpp"
 #include "daemon/mailbox.hpp"
+#include "daemon/metrics.hpp"
 
 namespace histod::daemon::jobs {
 
@@ -40,6 +41,7 @@ struct NewJob {
   bool provisional = false;
   std::string placement = {};  ///< auto, local, fleet, or empty; no part of what makes two requests the same
   JobFiles files = {};
+  std::string traceparent = {};  ///< of the request; empty: none
 };
 
 struct Submitted {
@@ -106,9 +108,13 @@ class Engine {
     std::function<bool(const JobRecord&, const SharedTables&)> dispatch;
     std::function<UlidSource::Random()> random = {};  ///< for ids; empty: the kernel's
     std::function<std::int64_t()> steady_ms = {};     ///< never set back or forth; empty: the kernel's
+    /// Told of each own job that is accepted, started, done, failed or cancelled, on the engine's thread; empty:
+    /// nobody.
+    std::function<void(const JobRecord&, std::string_view verb)> changed = {};
   };
   struct Counts {
-    std::uint64_t queued = 0, running = 0, done = 0, failed = 0;  ///< jobs in each state now
+    std::uint64_t queued = 0, running = 0, done = 0, failed = 0, counted = 0;  ///< jobs in each state now
+    std::uint64_t datasets = 0;                                                ///< kept now
     std::uint64_t submitted = 0, replayed = 0, recovered = 0, quarantined = 0, expired = 0, disk_errors = 0;
     std::uint64_t copies = 0;  ///< of other nodes' jobs, kept now
     std::uint64_t adopted = 0, disowned = 0;
@@ -204,6 +210,8 @@ class Engine {
   void read_own(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask, Reply<void> reply);
 
   Counts counts() const;  ///< any thread; a copy of a moment ago
+  /// Any thread: seconds from a job's submission to the end of its attempt, since the start; no images of datasets.
+  MetricHistogram::Snapshot durations() const { return durations_s_.snapshot(); }
   Spool::Usage usage() const { return spool_.usage(); }
 
  private:
@@ -303,6 +311,7 @@ class Engine {
   bool draining_ = false;
   bool stopping_ = false;
   Counts counts_;
+  MetricHistogram durations_s_{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1'800, 7'200};
   mutable std::mutex counts_mutex_;
   Counts published_;
   std::thread thread_;

@@ -43,6 +43,7 @@ JobRecord as_submitted(const JobRecord& record) {
   copy.owner = record.owner;
   copy.placement.asked = record.placement.asked;
   copy.files = record.files;
+  copy.traceparent = record.traceparent;
   return copy;
 }
 

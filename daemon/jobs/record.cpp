@@ -11,6 +11,7 @@
 
 #include "daemon/jobs/record_text.hpp"
 #include "daemon/jobs/ulid.hpp"
+#include "daemon/trace_context.hpp"
 
 namespace histod::daemon::jobs {
 namespace {
@@ -96,6 +97,7 @@ json::object record_object(const JobRecord& record) {
     out["overwrite"] = files.overwrite;
     out["written_sha256"] = text(files.written_sha256);
   }
+  if (!record.traceparent.empty()) out["traceparent"] = text(record.traceparent);
   if (record.result) out["result"] = result_object(*record.result);
   if (record.error) out["error"] = api::problem_object(*record.error);
   return out;
@@ -200,6 +202,8 @@ std::expected<JobRecord, std::string> read_record(const json::value& value) {
     from.take("overwrite", record.files.overwrite);
     from.take_digest("written_sha256", record.files.written_sha256, true);
   }
+  if (from.optional("traceparent")) from.take("traceparent", record.traceparent);
+  record.traceparent = parse_traceparent(record.traceparent);  // of a form to come: none
   from.take("attempts", record.attempts);
   from.take("program_version", record.program_version);
   from.take_map("timing_ms", record.timing_ms);

@@ -89,6 +89,7 @@ struct JobRecord {
   std::string former;          ///< the identity of the node that it was taken over from; empty: it came here first
   JobPlacement placement = {};
   JobFiles files;
+  std::string traceparent = {};  ///< of the request that submitted it, as parse_traceparent() has it; empty: none
   /// It is made, but its result could not be written to `files.result`: the error says why.
   bool unwritten() const { return state == JobState::done && error && !files.result.empty(); }
   bool operator==(const JobRecord&) const = default;

@@ -147,7 +147,8 @@ void run_attempt(Services& services, Worker& worker, const JobRecord& record, Sh
   attempt->options = *options;
   attempt->options.tally_only = !record.dataset.empty() && !tables;
   attempt->options.tables = std::move(tables);
-  if (record.dataset.empty()) attempt->spread = make_spread(services, worker, record.placement.asked);
+  if (record.dataset.empty())
+    attempt->spread = make_spread(services, worker, record.placement.asked, record.traceparent);
   attempt->options.spread = attempt->spread;
   net::BufferPool& pool = worker.pool();
   if (const std::uint64_t bytes = record.input.bytes + record.input.mask_bytes; !pool.fits_ever(bytes)) {

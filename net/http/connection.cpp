@@ -37,6 +37,7 @@ void Connection::start() {
 }
 
 void Connection::drain() {
+  if (websocket_) websocket_->drain();
   if (idle_) abort();
 }
 
@@ -101,9 +102,15 @@ Connection::Stepping Connection::exchange() {
     co_await std::move(waiting);
     if (!response_) co_return Step::closed;
   }
+  if (response_->websocket) {
+    auto serving = serve_websocket();
+    co_await std::move(serving);
+    co_return Step::closed;
+  }
   const bool close = received == Step::refused || !keep_alive_after(*response_);
   auto writing = write_response(*response_, close);
   const Step written = co_await std::move(writing);
+  if (written == Step::ok) server_.stats.durations[kind_].observe(since_received_ns());
   response_.reset();
   set_in_flight(0);
   if (written == Step::ok && !close) co_return Step::ok;
@@ -133,6 +140,7 @@ Connection::Stepping Connection::receive_request() {
 /// An idle connection holds no memory of the pool.
 Connection::Stepping Connection::await_first_byte() {
   has_head_ = false;
+  kind_ = 0;
   is_head_request_ = false;
   is_http_1_0_ = false;
   if (filled_ > 0) co_return Step::ok;
@@ -182,7 +190,7 @@ Connection::Step Connection::parse_head_section(std::size_t section_bytes) {
   }
   const GuardedHead& guarded = parsed->guarded;
   head_ = {guarded.method,         guarded.target,  guarded.path,   guarded.query, fields_,
-           guarded.content_length, guarded.chunked, stream_->tls(), peer_};
+           guarded.content_length, guarded.chunked, stream_->tls(), peer_,         guarded.version_minor};
   has_head_ = true;
   head_bytes_ = section_bytes;
   body_bytes_ = 0;
@@ -203,6 +211,8 @@ Connection::Step Connection::admit() {
   }
   body_bytes_max_ = admission->bytes_max;
   watcher_ = admission->watcher;
+  kind_ = admission->kind;
+  assert(kind_ < k_request_kinds_max);
   assert(!watcher_ || (body_announced && !head_.chunked));
   const std::uint64_t length = head_.content_length.value_or(0);
   if (body_announced && body_bytes_max_ == 0) return refuse(413, "too-large", "no body is expected here", length, 0);
@@ -218,14 +228,18 @@ Connection::Step Connection::admit() {
   return Step::ok;
 }
 
+std::uint64_t Connection::since_received_ns() const {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - received_from_).count());
+}
+
 void Connection::dispatch() {
+  const bool handshake = is_websocket_upgrade(head_) && !websocket_trouble(head_);
+  websocket_key_ = handshake ? head_.field("Sec-WebSocket-Key") : std::string_view();
   Request request;
   request.head = head_;
   request.body = lease_.bytes().subspan(head_bytes_, body_bytes_);
   request.lease = std::move(lease_);
-  const auto received = Clock::now() - received_from_;
-  request.receive_ns =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(received).count());
+  request.receive_ns = since_received_ns();
   lease_ = std::move(next_lease_);
   filled_ = std::exchange(next_filled_, 0);
   disarm();
@@ -242,11 +256,37 @@ asio::awaitable<void> Connection::await_response() {
   awaiting_response_ = false;
 }
 
+/// What came behind the request are the client's first frames. All that a request needs is given back: a client of a
+/// feed may be idle for days.
+asio::awaitable<void> Connection::serve_websocket() {
+  WebSocketSession::Upgrade upgrade{std::exchange(websocket_key_, {}), std::move(lease_), std::exchange(filled_, 0)};
+  websocket_ = std::make_unique<WebSocketSession>(server_, *stream_, std::move(*response_), std::move(upgrade));
+  response_.reset();
+  fields_ = {};
+  out_ = {};
+  disarm();
+  if (server_.draining) websocket_->drain();
+  auto running = websocket_->run();
+  co_await std::move(running);
+  const bool leave = !websocket_->cut() && !aborted_;
+  websocket_.reset();
+  if (!leave) co_return;
+  unread_input_ = true;
+  auto lingering = linger();
+  co_await std::move(lingering);
+}
+
 void Connection::respond(Response response) {
   if (!stream_ || aborted_) return;
   if (response.status == 500 && std::holds_alternative<std::monostate>(response.body) &&
       response.content_type.empty()) {
     response = server_.handler.refusal(500, "internal", "the request was dropped without an answer", 0, 0, nullptr);
+  }
+  if (response.websocket && websocket_key_.empty()) {
+    response =
+        server_.handler.refusal(500, "internal", "a WebSocket for a request that cannot have one", 0, 0, nullptr);
+  } else if (response.websocket && unread_input_) {
+    response = server_.handler.refusal(503, "overloaded", "no memory for what came behind the request", 0, 0, nullptr);
   }
   response_ = std::move(response);
   if (awaiting_response_) event_.notify();
@@ -264,7 +304,9 @@ bool Connection::peer_gone() const {
 
 Connection::Step Connection::refuse(unsigned status, std::string_view code, std::string_view detail,
                                     std::uint64_t value, std::uint64_t limit) {
-  refusal_ = server_.handler.refusal(status, code, detail, value, limit, has_head_ ? &head_ : nullptr);
+  RequestHead unread;
+  unread.peer = peer_;
+  refusal_ = server_.handler.refusal(status, code, detail, value, limit, has_head_ ? &head_ : &unread);
   const bool tells_when =
       std::ranges::any_of(refusal_->fields, [](const auto& field) { return iequals(field.first, "Retry-After"); });
   if (status == 503 && !tells_when) refusal_->fields.emplace_back("Retry-After", "1");

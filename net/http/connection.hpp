@@ -16,6 +16,7 @@
 #include "net/http/refusal.hpp"
 #include "net/http/server_state.hpp"
 #include "net/http/stream.hpp"
+#include "net/http/websocket_session.hpp"
 
 namespace histod::net::http {
 
@@ -26,7 +27,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   Connection(ServerState& server, tcp::socket socket, std::shared_ptr<asio::ssl::context> tls, std::string peer);
 
   void start();
-  void drain();  ///< closes now if idle, else after the response in hand
+  void drain();  ///< closes now if idle, a WebSocket with 1001, else after the response in hand
   void abort();
 
   void respond(Response response) override;
@@ -50,7 +51,9 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   Step parse_head_section(std::size_t section_bytes);
   Step admit();
   asio::awaitable<void> await_response();
+  asio::awaitable<void> serve_websocket();
   void dispatch();
+  std::uint64_t since_received_ns() const;
   void finish();
   Step refuse(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
               std::uint64_t limit);
@@ -119,6 +122,7 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_max_ = 0;
   BodyWatcher* watcher_ = nullptr;  ///< of the request that is being received
+  std::uint8_t kind_ = 0;
   std::size_t body_bytes_ = 0;
   Clock::time_point received_from_;  ///< first byte of the header
   Clock::time_point body_from_;
@@ -128,6 +132,8 @@ class Connection final : public Responder::Sink, public std::enable_shared_from_
   bool streaming_ = false;
   std::optional<Response> response_;
   std::optional<Response> refusal_;
+  std::string websocket_key_;  ///< of the request in hand, if it is a valid handshake
+  std::unique_ptr<WebSocketSession> websocket_;
   std::string out_;  ///< head of the response; its memory is kept
 };
 

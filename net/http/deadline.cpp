@@ -31,6 +31,7 @@ void Connection::on_timer() {
 
 /// Ends whatever the coroutine waits for; it looks at the flags next.
 void Connection::interrupt() {
+  if (websocket_) return websocket_->abort();
   if (stream_) stream_->cancel();
   event_.notify();
 }

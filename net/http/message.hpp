@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "net/buffer_pool.hpp"
+#include "net/http/websocket.hpp"
 
 namespace histod::net::http {
 
@@ -35,7 +36,8 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;  ///< absent: none, or chunked
   bool chunked = false;
   bool tls = false;
-  std::string_view peer;  ///< numeric address without the port
+  std::string_view peer;       ///< numeric address without the port
+  unsigned version_minor = 1;  ///< of HTTP/1
   /// The first field of that name, or an empty view.
   std::string_view field(std::string_view name) const;
 };
@@ -88,6 +90,9 @@ struct Response {
   std::variant<std::monostate, std::string, std::span<const std::byte>, LeasedBytes, StreamedBody>
       body;            ///< a span is static data
   bool close = false;  ///< close the connection after this response
+  /// With status 101, for a request without websocket_trouble(): the connection is a WebSocket from now on. `fields` go
+  /// out with the handshake, what a handshake must have is added, the rest means nothing.
+  std::unique_ptr<WebSocketHandler> websocket;
 
   std::size_t body_bytes() const;
 };
@@ -134,6 +139,7 @@ class BodyWatcher {
 struct BodyAdmission {
   std::uint64_t bytes_max = 0;     ///< a longer body gets 413 with this limit; 0: no body is expected, one gets 413
   BodyWatcher* watcher = nullptr;  ///< null: none; only for a body of known length, which is not 0
+  std::uint8_t kind = 0;           ///< durations are counted by it, below k_request_kinds_max; those refused have 0
 };
 
 /// Implemented by daemon/. Both are called on the connection's worker thread and must not block.
@@ -146,7 +152,8 @@ class Handler {
   /// When the body is in. May answer at once or later.
   virtual void handle(Request request, Responder responder) = 0;
   /// What the connection itself must refuse (400 framing, 408 slow, 411, 413, 431, 503 no memory, ...): the handler
-  /// gives it the form that its API documents (problem+json). `head` is null while there is none. `detail` says what
+  /// gives it the form that its API documents (problem+json). Of a header section that
+  /// was not read `head` has the peer alone; null: not even that is known. `detail` says what
   /// was wrong; value and limit are 0 where they do not apply.
   virtual Response refusal(unsigned status, std::string_view code, std::string_view detail, std::uint64_t value,
                            std::uint64_t limit, const RequestHead* head) = 0;

@@ -28,6 +28,7 @@ class Stream {
 
   bool tls() const { return tls_.has_value(); }
   tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
+  asio::ssl::stream<tcp::socket>& tls_layer() { return *tls_; }
   /// Plain text only: completes when there is something to read, without holding memory for it.
   Done wait_readable() { return socket().async_wait(tcp::socket::wait_read, k_await); }
   /// Bytes that one operation moves at most: the kernel goes on copying for as long as the other side keeps up, and all

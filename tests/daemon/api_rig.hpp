@@ -22,6 +22,8 @@ inline constexpr std::string_view k_read_token = "read-token-0123456789";
 inline constexpr std::string_view k_submit_token = "submit-token-0123456789";
 inline constexpr std::string_view k_admin_token = "admin-token-0123456789";
 inline constexpr std::string_view k_peer_token = "peer-token-0123456789";
+inline constexpr std::string_view k_events_token = "events-token-0123456789";
+inline constexpr std::string_view k_rig_identity = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
@@ -131,6 +133,7 @@ class ApiRig {
                                       [this] { return auth_now; })
                   .value()),
         services{options, log_, *auth_, *engine_rig.engine, metrics_, {}, {}, {}, "scalar"} {
+    begin_events(std::string(k_rig_identity));
     daemon::Worker::Options worker;
     worker.arena_apart = arena_apart;
     worker.pool.budget_bytes = k_budget_bytes;
@@ -182,6 +185,13 @@ class ApiRig {
       return *admission;
     });
   }
+  /// Anew, without a spool.
+  void begin_events(std::string identity) {
+    services.events = std::make_unique<daemon::telemetry::Bus>(
+        daemon::telemetry::Bus::Options{.identity = std::move(identity), .node = options.node_name},
+        [] { return EngineRig::k_start_ms; }, nullptr, [](const std::string&) {});
+    services.sources = std::make_unique<daemon::telemetry::Sources>(*services.events);
+  }
   daemon::api::Api& api() { return *api_; }
   daemon::Worker& worker() { return *services.workers.front(); }
 
@@ -215,7 +225,8 @@ class ApiRig {
 
   static std::string tokens() {
     return "read " + std::string(k_read_token) + " reader\nsubmit " + std::string(k_submit_token) + " sender\nadmin " +
-           std::string(k_admin_token) + " boss\npeer " + std::string(k_peer_token) + " node\n";
+           std::string(k_admin_token) + " boss\npeer " + std::string(k_peer_token) + " node\nevents " +
+           std::string(k_events_token) + " teller\n";
   }
   void serve(Exchange& exchange) {
     net::http::Request request;

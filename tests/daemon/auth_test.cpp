@@ -93,6 +93,22 @@ TEST_F(AuthTest, RolesIncludeTheLowerOnes) {
   EXPECT_EQ(verdict.role, Role::read);
 }
 
+TEST_F(AuthTest, WhoMayTellEventsMayDoNothingElse) {
+  const std::string teller = "events-0123456789abcdef";
+  auto opened =
+      Auth::open({folder.file("with-events", k_file + "events " + teller + " argocd\n"), 3, 4}, [this] { return now; });
+  ASSERT_TRUE(opened);
+  auth = std::move(*opened);
+  EXPECT_EQ(access(bearer(teller), Role::events), Access::granted);
+  for (const Role role : {Role::read, Role::submit, Role::admin, Role::peer})
+    EXPECT_EQ(access(bearer(teller), role), Access::forbidden) << role_name(role);
+  EXPECT_EQ(access(bearer(k_read), Role::events), Access::forbidden);
+  for (const std::string& other : {k_submit, k_admin})
+    EXPECT_EQ(access(bearer(other), Role::events), Access::granted) << "who may submit may tell, too";
+  EXPECT_TRUE(may_do(Role::peer, Role::events));
+  EXPECT_FALSE(may_do(Role::none, Role::events));
+}
+
 TEST_F(AuthTest, APeerMayWhatIsBetweenNodesAndNobodyElse) {
   const std::string peer = "peer-0123456789abcdef";
   auto opened =

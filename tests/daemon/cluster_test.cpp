@@ -125,11 +125,39 @@ TEST_F(ClusterTest, OfTheProbesReadyAloneAsksForZooKeeper) {
   EXPECT_EQ(rig_.get("/ready").body, "{\"status\":\"ready\",\"zookeeper\":\"CONNECTED\"}\n");
 }
 
+TEST_F(ClusterTest, MetricsComeInTheFormThatIsWanted) {
+  declare_metrics(rig_.services);
+  publish();
+  const Told text = rig_.ask({.path = "/metrics", .token = {}});
+  EXPECT_EQ(text.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  const Told open = rig_.ask({.path = "/metrics", .token = {}, .fields = {{"Accept", "application/openmetrics-text"}}});
+  EXPECT_EQ(open.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_TRUE(open.body.ends_with("# EOF\n"));
+  EXPECT_EQ(open.field("Vary"), "Accept");
+  EXPECT_EQ(text.field("Vary"), "Accept");
+}
+
+TEST_F(ClusterTest, DurationsAreToldApartByKindOfRequest) {
+  const auto kind = [](std::string_view method, std::string_view path) {
+    return k_request_kind_names[static_cast<std::size_t>(kind_of(*match_route(method, path).route))];
+  };
+  EXPECT_STREQ(kind("POST", "/v1/equalize"), "image");
+  EXPECT_STREQ(kind("POST", "/v1/histogram"), "image");
+  EXPECT_STREQ(kind("POST", "/v1/jobs"), "submit");
+  EXPECT_STREQ(kind("POST", "/upload"), "submit");
+  EXPECT_STREQ(kind("GET", "/v1/jobs"), "read");
+  EXPECT_STREQ(kind("GET", "/metrics"), "read");
+  EXPECT_STREQ(kind("DELETE", "/v1/datasets/x"), "change");
+  EXPECT_STREQ(kind("PUT", "/v1/datasets/x/lut"), "change");
+  EXPECT_STREQ(kind("GET", "/v1/peer/keys/x"), "peer");
+  EXPECT_STREQ(kind("POST", "/v1/peer/parts/count"), "peer");
+}
+
 TEST_F(ClusterTest, MetricsFollowTheBoard) {
   declare_metrics(rig_.services);
   publish();
-  EXPECT_EQ(metric("histod_zookeeper_state{state=\"CONNECTED\"}"), "1");
-  EXPECT_EQ(metric("histod_zookeeper_state{state=\"LOST\"}"), "0");
+  EXPECT_EQ(metric("histod_zookeeper_session_state{histod_zookeeper_session_state=\"CONNECTED\"}"), "1");
+  EXPECT_EQ(metric("histod_zookeeper_session_state{histod_zookeeper_session_state=\"LOST\"}"), "0");
   EXPECT_EQ(metric("histod_zookeeper_session_losses_total"), "2");
   EXPECT_EQ(metric("histod_zookeeper_suspensions_total"), "5");
   EXPECT_EQ(metric("histod_fleet_members"), "3");

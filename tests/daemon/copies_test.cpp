@@ -9,12 +9,14 @@
 
 #include "daemon/node_metrics.hpp"
 #include "daemon/peer_message.hpp"
+#include "daemon/trace_context.hpp"
 #include "tests/daemon/fleet_rig.hpp"
 
 namespace histod::daemon {
 namespace {
 
 using test::ApiRig;
+using test::Fields;
 using test::FleetRig;
 using test::identity_of;
 using test::ScriptedServer;
@@ -130,6 +132,36 @@ TEST(CopiesTest, WhoDoesNotTakeItIsFollowedByTheNext) {
   EXPECT_EQ(copies(fleet[1]), (Copies{{identity_of("N1"), {id}}}));
   EXPECT_EQ(fleet[0].services.copies.failed, 3u);
   EXPECT_EQ(fleet[0].services.copies.kept, 1u);
+}
+
+TEST(CopiesTest, AreSentInTheTraceOfTheRequest) {
+  FleetRig fleet(1);
+  std::vector<std::string> heads;
+  ScriptedServer holder([&](const ScriptedServer::Request& request) {
+    heads.push_back(request.head);
+    return ScriptedServer::Reply("HTTP/1.1 204 No Content\r\n\r\n");
+  });
+  fleet.publish({{"N2", url_of(holder)}});
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736", sent = "00-" + trace + "-00f067aa0ba902b7-01";
+  const auto post = [&](const Fields& fields) { return fleet[0].post("/v1/jobs", "", k_image, fields); };
+  EXPECT_EQ(post({{"Traceparent", sent}}).json().at("trace_id").as_string(), trace);
+  EXPECT_FALSE(post({}).json().contains("trace_id"));
+  EXPECT_FALSE(post({{"traceparent", sent}, {"TraceParent", sent}}).json().contains("trace_id")) << "two of them";
+  ASSERT_EQ(heads.size(), 3u);
+  const auto told = [&](std::size_t i) {
+    const auto at = heads[i].find("\r\ntraceparent: ");
+    return at == std::string::npos ? "none" : parse_traceparent(heads[i].substr(at + 15, 55));
+  };
+  EXPECT_EQ(trace_id(told(0)), trace);
+  EXPECT_NE(told(0), sent) << "a parent of its own";
+  EXPECT_TRUE(is_sampled(told(0)));
+  for (const std::size_t i : {1, 2}) {
+    EXPECT_FALSE(told(i).empty()) << "the nodes' own";
+    EXPECT_NE(trace_id(told(i)), trace);
+  }
+  const auto field = heads[0].find("Histod-Record: ") + 15;
+  const auto record = parse_copy_field(heads[0].substr(field, heads[0].find('\r', field) - field));
+  EXPECT_EQ(record.value().traceparent, sent);
 }
 
 TEST(CopiesTest, WhatNobodyTakesIsNotAccepted) {

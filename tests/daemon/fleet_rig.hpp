@@ -25,6 +25,7 @@ class ListeningRig {
   explicit ListeningRig(const std::string& name) : name_(name) {
     rig.options.node_name = name;
     rig.services.identity = identity_of(name);
+    rig.begin_events(identity_of(name));
     rig.services.peers = std::make_unique<const daemon::Peers>(rig.services.fleet, std::string(k_peer_token));
     rig.at_worker([this] {
       const auto on_accept = [this](int fd) { EXPECT_TRUE(rig.worker().adopt(fd, nullptr)); };

@@ -65,9 +65,62 @@ TEST(Metrics, HistogramsAreCumulated) {
                     [&](const Metrics::EmitHistogram& emit) { emit({{"worker", "0"}}, histogram.snapshot()); });
   EXPECT_EQ(metrics.render(),
             "# HELP h_seconds h\n# TYPE h_seconds histogram\n"
-            "h_seconds_bucket{worker=\"0\",le=\"0.125\"} 2\nh_seconds_bucket{worker=\"0\",le=\"1\"} 4\n"
-            "h_seconds_bucket{worker=\"0\",le=\"10\"} 5\nh_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n"
+            "h_seconds_bucket{worker=\"0\",le=\"0.125\"} 2\nh_seconds_bucket{worker=\"0\",le=\"1.0\"} 4\n"
+            "h_seconds_bucket{worker=\"0\",le=\"10.0\"} 5\nh_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n"
             "h_seconds_sum{worker=\"0\"} 116.9375\nh_seconds_count{worker=\"0\"} 7\n");
+}
+
+TEST(Metrics, OpenMetricsHasUnitsTypesAndAnEnd) {
+  MetricHistogram histogram{0.5};
+  histogram.observe(0.25);
+  Metrics metrics;
+  metrics.counter("c_bytes_total", "Says \"bytes\".", [] { return 7.0; });
+  metrics.gauge("g", "G.", [] { return 1.5; });
+  metrics.histogram("h_seconds", "H.", [&](const Metrics::EmitHistogram& emit) { emit({}, histogram.snapshot()); });
+  metrics.info("b_info", "B.", [] { return Metrics::Labels{{"version", "1"}}; });
+  metrics.state_set("s", "S.", [](const Metrics::EmitState& emit) {
+    emit("on", true);
+    emit("off", false);
+  });
+  EXPECT_EQ(metrics.render(MetricsFormat::openmetrics),
+            "# HELP c_bytes Says \\\"bytes\\\".\n# TYPE c_bytes counter\n# UNIT c_bytes bytes\nc_bytes_total 7\n"
+            "# HELP g G.\n# TYPE g gauge\ng 1.5\n"
+            "# HELP h_seconds H.\n# TYPE h_seconds histogram\n# UNIT h_seconds seconds\n"
+            "h_seconds_bucket{le=\"0.5\"} 1\nh_seconds_bucket{le=\"+Inf\"} 1\nh_seconds_sum 0.25\nh_seconds_count 1\n"
+            "# HELP b B.\n# TYPE b info\nb_info{version=\"1\"} 1\n"
+            "# HELP s S.\n# TYPE s stateset\ns{s=\"on\"} 1\ns{s=\"off\"} 0\n# EOF\n");
+  EXPECT_EQ(metrics.render(),
+            "# HELP c_bytes_total Says \"bytes\".\n# TYPE c_bytes_total counter\nc_bytes_total 7\n"
+            "# HELP g G.\n# TYPE g gauge\ng 1.5\n"
+            "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
+            "h_seconds_bucket{le=\"0.5\"} 1\nh_seconds_bucket{le=\"+Inf\"} 1\nh_seconds_sum 0.25\nh_seconds_count 1\n"
+            "# HELP b_info B.\n# TYPE b_info gauge\nb_info{version=\"1\"} 1\n"
+            "# HELP s S.\n# TYPE s gauge\ns{s=\"on\"} 1\ns{s=\"off\"} 0\n");
+}
+
+TEST(Metrics, TheFormatIsNegotiated) {
+  using enum MetricsFormat;
+  const std::pair<const char*, MetricsFormat> cases[] = {
+      {"", text},
+      {"*/*", text},
+      {"text/plain", text},
+      {"application/*", text},
+      {"application/openmetrics-text", openmetrics},
+      {"Application/OpenMetrics-Text ; Version=1.0.0", openmetrics},
+      {"application/openmetrics-text; version=2.0.0", text},
+      {"application/openmetrics-text; version=0.0.1", text},
+      {"application/openmetrics-text;q=0", text},
+      {"application/openmetrics-text;q=x", text},
+      {"text/plain;q=0.9, application/openmetrics-text;q=0.8", text},
+      {"text/plain;q=0.9, application/openmetrics-text;q=0.9", openmetrics},
+      {",;,=;q,application/openmetrics-textual", text},
+      // Prometheus 2 and 3
+      {"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+       "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+       openmetrics},
+      {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+       openmetrics}};
+  for (const auto& [accept, format] : cases) EXPECT_EQ(metrics_format(accept), format) << accept;
 }
 
 TEST(MetricHistogramTest, SnapshotsAddUp) {
@@ -102,6 +155,8 @@ TEST(MetricsDeathTest, BadNamesAreBugs) {
   EXPECT_DEATH(metrics.gauge("has space", "h", [] { return 0.0; }), "is_name");
   metrics.gauge("g", "h", [] { return 0.0; });
   EXPECT_DEATH(metrics.gauge("g", "h", [] { return 0.0; }), "families_");
+  EXPECT_DEATH(metrics.gauge("g_total", "h", [] { return 0.0; }), "k_total");
+  EXPECT_DEATH(metrics.counter("c", "h", [] { return 0.0; }), "k_total");
 }
 
 }  // namespace

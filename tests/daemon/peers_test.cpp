@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "daemon/fleet_snapshot.hpp"
+#include "daemon/trace_context.hpp"
 
 namespace histod::daemon {
 namespace {
@@ -15,7 +16,11 @@ using net::http::Endpoint;
 using net::http::PeerRequest;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::Pair;
+
+constexpr const char* k_trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+constexpr const char* k_same_trace = "00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]+-01";
 
 class PeersTest : public testing::Test {
  protected:
@@ -28,7 +33,7 @@ class PeersTest : public testing::Test {
   }
   std::string error(std::string_view name) const {
     PeerRequest request;
-    const auto addressed = peers_.address(request, name);
+    const auto addressed = peers_.address(request, name, "");
     EXPECT_TRUE(request.endpoint == Endpoint() && request.fields.empty()) << "no token for nobody";
     return addressed ? "" : addressed.error();
   }
@@ -40,13 +45,25 @@ class PeersTest : public testing::Test {
 TEST_F(PeersTest, AreFoundByNameAndShownTheToken) {
   PeerRequest request;
   request.fields = {{"X-Shard", "7"}};
-  ASSERT_TRUE(peers_.address(request, "n2"));
+  ASSERT_TRUE(peers_.address(request, "n2", k_trace));
   EXPECT_EQ(request.endpoint, (Endpoint{true, "fd00::2", 8443}));
-  EXPECT_THAT(request.fields, ElementsAre(Pair("X-Shard", "7"), Pair("Authorization", "Bearer 0123456789abcdef")));
+  EXPECT_THAT(request.fields, ElementsAre(Pair("X-Shard", "7"), Pair("Authorization", "Bearer 0123456789abcdef"),
+                                          Pair("traceparent", MatchesRegex(k_same_trace))));
   publish({{"n2", "http://elsewhere:1"}});
-  ASSERT_TRUE(peers_.address(request, "n2"));
+  ASSERT_TRUE(peers_.address(request, "n2", k_trace));
   EXPECT_EQ(request.endpoint, (Endpoint{false, "elsewhere", 1})) << "as the board has it now";
-  EXPECT_THAT(request.fields, ElementsAre(Pair("X-Shard", "7"), Pair("Authorization", "Bearer 0123456789abcdef")));
+  EXPECT_THAT(request.fields, ElementsAre(Pair("X-Shard", "7"), Pair("Authorization", "Bearer 0123456789abcdef"),
+                                          Pair("traceparent", MatchesRegex(k_same_trace))));
+}
+
+TEST_F(PeersTest, EachRequestIsAParentOfItsOwn) {
+  PeerRequest first, second, untraced;
+  ASSERT_TRUE(peers_.address(first, "n2", k_trace) && peers_.address(second, "n2", k_trace));
+  EXPECT_NE(first.fields, second.fields);
+  ASSERT_TRUE(peers_.address(untraced, "n2", ""));
+  EXPECT_EQ(parse_traceparent(untraced.fields.back().second), untraced.fields.back().second);
+  EXPECT_FALSE(trace_id(untraced.fields.back().second).empty());
+  EXPECT_FALSE(is_sampled(untraced.fields.back().second));
 }
 
 TEST_F(PeersTest, WhoIsNoneIsTold) {

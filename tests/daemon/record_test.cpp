@@ -82,6 +82,7 @@ TEST(Record, ComesBackAsItWas) {
   estimated.placement = {"auto", "fleet", "faster", 12.5, 0.0};
   JobRecord read = sample_job(k_id), unwritten = written_job();
   read.files.source = "scans/a.tif";
+  read.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   unwritten.error = failed_job().error;
   EXPECT_TRUE(unwritten.unwritten());
   for (const JobRecord& record : {sample_job(k_id), finished_job(k_id), failed_job(), masked, cancelled, copied_job(),
@@ -116,6 +117,21 @@ TEST(Record, WhatALaterReleaseAddsIsPassedOver) {
   payload["format"] = k_record_version + 1;
   payload["later"] = boost::json::object{{"a", 1}};
   EXPECT_EQ(decode_record(wrapped(boost::json::serialize(payload))).value(), job);
+}
+
+TEST(Record, ATraceIsKeptInAnyVersionAndOfAnotherFormIsNone) {
+  JobRecord traced = sample_job(k_id);
+  EXPECT_FALSE(payload_of(traced).contains("traceparent"));
+  traced.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  EXPECT_TRUE(encode_record(traced).starts_with("histod-job 1 ")) << "earlier releases may overlook it";
+  boost::json::object payload = payload_of(traced);
+  payload["traceparent"] = "something else";
+  EXPECT_EQ(decode_record(wrapped(boost::json::serialize(payload))).value(), sample_job(k_id));
+
+  DatasetRecord dataset;
+  dataset.id = k_id;
+  dataset.traceparent = traced.traceparent;
+  EXPECT_EQ(decode_dataset(encode_dataset(dataset)).value(), dataset);
 }
 
 TEST(Record, AReleaseThatWritesNoFilesLeavesAJobAloneWhoseResultIsOne) {

@@ -5,7 +5,7 @@ foreach(backend ${HISTOD_BACKENDS})
   set(folder ${CMAKE_CURRENT_LIST_DIR})
   histod_test(daemon_spine_test${suffix} LABEL daemon LIBS histod_daemon${suffix} histod_image_files histod_test_naive
     SOURCES ${folder}/api_test.cpp ${folder}/cluster_test.cpp ${folder}/datasets_test.cpp ${folder}/early_decode_test.cpp ${folder}/engine_copies_faults_test.cpp ${folder}/engine_copies_test.cpp ${folder}/engine_disk_test.cpp ${folder}/engine_recovery_test.cpp
-      ${folder}/engine_test.cpp ${folder}/express_test.cpp ${folder}/file_reference_test.cpp ${folder}/growing_image_test.cpp ${folder}/lone_fleet_test.cpp ${folder}/mailbox_test.cpp ${folder}/memory_disk.cpp
+      ${folder}/engine_test.cpp ${folder}/events_api_test.cpp ${folder}/express_test.cpp ${folder}/file_reference_test.cpp ${folder}/growing_image_test.cpp ${folder}/lone_fleet_test.cpp ${folder}/mailbox_test.cpp ${folder}/memory_disk.cpp
       ${folder}/pipeline_memory_test.cpp ${folder}/pipeline_test.cpp ${folder}/query_test.cpp
       ${folder}/resources_test.cpp ${folder}/results_test.cpp)
   # What nodes ask each other, several of them in one program.

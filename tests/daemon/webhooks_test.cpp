@@ -85,7 +85,7 @@ class HttpWebhooksTest : public testing::Test {
   Services& services() { return node_.rig.services; }
   Outcome<void> call(const std::string& url) {
     Answer<void> answer;
-    executor_.post([&] { http_.call(url, k_body, answer.reply()); });
+    executor_.post([&] { http_.call(url, k_body, "", answer.reply()); });
     return answer.get();
   }
   std::string url() const { return url_of(server_) + "/done?job=7"; }

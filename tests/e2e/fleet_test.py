@@ -250,7 +250,7 @@ class FaultTest(FleetTest):
             self.assertEqual({status for status, _ in answers[name]}, {200}, name)
             self.assertEqual(len(set(answers[name])), 1, name)
             self.assertRegex(self.log(name), r"(?s)state=CONNECTED.*state=SUSPENDED.*state=LOST.*state=CONNECTED")
-            self.assertIn('histod_zookeeper_state{state="CONNECTED"} 1', self.request(name, "/metrics")[1].decode())
+            self.assertIn('histod_zookeeper_session_state{histod_zookeeper_session_state="CONNECTED"} 1', self.request(name, "/metrics")[1].decode())
         print(f"{sum(map(len, answers.values()))} images meanwhile")
 
     def test_another_credential_is_refused_and_tried_again(self):

@@ -64,7 +64,7 @@ class WebhookTest(unittest.TestCase):
         key = self.daemon.folder / "webhook-key"
         key.touch(mode=0o600)
         key.write_text(KEY + "\n")
-        self.daemon.options += ["--webhook-allow", self.receiver.place, "--webhook-secret-file", str(key)]
+        self.daemon.options += ["--log-level", "debug", "--webhook-allow", self.receiver.place, "--webhook-secret-file", str(key)]
         self.daemon.start()
 
     def ask(self, method, path, body=None, status=200):
@@ -115,6 +115,38 @@ class WebhookTest(unittest.TestCase):
         self.assertEqual(self.receiver.next(self), (204, told), "of revision 1 nothing was said again")
         self.wait_noted(dataset, 2)
         self.assertTrue(self.receiver.heard.empty())
+
+    def test_he_is_told_in_the_trace_of_the_request(self):
+        trace, other = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
+
+        def traced(path, body=None, traceparent=f"00-{trace}-00f067aa0ba902b7-01"):
+            status, _, answer = self.daemon.request("POST", path, body, {"traceparent": traceparent})
+            self.assertIn(status, (200, 201, 202), answer[:500])
+            return json.loads(answer)
+
+        dataset = traced(f"/v1/datasets?rule=exact&webhook=http://{self.receiver.place}/done%3Fjob=7", traceparent=f"00-{other}-b7ad6b7169203331-00")["id"]
+        job = traced(f"/v1/datasets/{dataset}/images", images.encode(images.noisy(40, 30, 1, 1, 90), "png"))
+        self.assertEqual(job["trace_id"], trace)
+        self.wait(dataset, lambda state: state["progress"]["phase"] == "idle")
+        traced(f"/v1/datasets/{dataset}/finalize")
+        self.assertIn("digest", self.ask("POST", f"/v1/datasets/{dataset}/apply", status=202)["lut"], "a request without a trace changes nothing of it")
+        fields = self.receiver.heard.get(timeout=WAIT_S)[2]
+        version, told, parent, flags = fields["traceparent"].split("-")
+        self.assertEqual((version, told, flags), ("00", trace, "01"))
+        self.assertRegex(parent, "^(?!00f067aa0ba902b7)[0-9a-f]{16}$")
+        self.wait_noted(dataset, 1)
+        for message in ("job accepted", "an attempt at a job ended", "somebody was told that a dataset is done"):
+            self.assertRegex(self.daemon.log(), f'level=info msg="{message}".*trace_id={trace}')
+        self.assertRegex(self.daemon.log(), f"level=debug msg=request .*trace_id={other}", "which is not sampled")
+
+        # What is no valid traceparent is none, and no trace begins.
+        for bad in (f"00-{trace.upper()}-00f067aa0ba902b7-01", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"ff-{trace}-00f067aa0ba902b7-01", ""):
+            job = traced("/v1/jobs", images.encode(images.noisy(40, 30, 1, 1, 90), "png"), bad)
+            self.assertNotIn("trace_id", job)
+        dataset = self.create()
+        self.add(dataset, 1)
+        self.finalize_and_apply(dataset)
+        self.assertNotIn("traceparent", self.receiver.heard.get(timeout=WAIT_S)[2])
 
     def test_what_is_not_applied_is_not_told(self):
         quiet, applied = self.create(), self.create()

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/fuzz/decode_one.hpp"
+#include "tests/fuzz/normalize_one.hpp"
 #include "tests/fuzz/read_one.hpp"
 
 namespace histod::test {
@@ -42,6 +43,7 @@ INSTANTIATE_TEST_SUITE_P(Decoders, Corpus,
                                          Folder{"jpeg", decode_one}, Folder{"tiff", decode_one}));
 INSTANTIATE_TEST_SUITE_P(Readers, Corpus,
                          testing::Values(Folder{"tally", read_tally}, Folder{"table_text", read_table_text}));
+INSTANTIATE_TEST_SUITE_P(Streams, Corpus, testing::Values(Folder{"normalize", normalize_one}));
 
 }  // namespace
 }  // namespace histod::test

@@ -33,6 +33,38 @@ TEST(Connection, AnswersAndKeepsAlive) {
   server.on_loop([&] { EXPECT_EQ(server.handler().last_peer, "127.0.0.1"); });
 }
 
+TEST(Connection, DurationsAreCountedByKind) {
+  TestServer server;
+  HttpClient client(server.port());
+  for (const char* path : {"/hello", "/hello", "/denied"}) {
+    ASSERT_TRUE(client.send(get(path)));
+    ASSERT_TRUE(client.read());
+  }
+  ASSERT_TRUE(client.send(post("/echo", "body")));
+  ASSERT_TRUE(client.read());
+  const auto count = [&](std::size_t kind) {
+    std::uint64_t sum = 0;
+    for (const net::Counter& one : server.stats().durations[kind].counts) sum += one.get();
+    return sum;
+  };
+  // The client may have read the answer before the server knows that it was sent.
+  EXPECT_TRUE(server.eventually([&] { return count(7) == 1; }));
+  EXPECT_EQ(count(1), 2u);
+  EXPECT_EQ(count(0), 1u) << "refused before anybody knew what it is";
+  EXPECT_GT(server.stats().durations[7].sum_ns.get(), 0u);
+}
+
+TEST(Durations, FallIntoTheBucketThatBoundsThem) {
+  net::http::Durations durations;
+  for (const std::uint64_t ns : {0ull, 250'000ull, 250'001ull, 30'000'000'000ull, 30'000'000'001ull})
+    durations.observe(ns);
+  EXPECT_EQ(durations.counts[0].get(), 2u);
+  EXPECT_EQ(durations.counts[1].get(), 1u);
+  EXPECT_EQ(durations.counts[15].get(), 1u);
+  EXPECT_EQ(durations.counts[16].get(), 1u);
+  EXPECT_EQ(durations.sum_ns.get(), 60'000'500'002ull);
+}
+
 TEST(Connection, EchoesBodiesOfManySizesWithoutCopyingThem) {
   TestServer server;
   HttpClient client(server.port());

@@ -36,7 +36,8 @@ std::expected<BodyAdmission, Response> TestHandler::admit(const RequestHead& hea
   if (head.path == "/denied") return std::unexpected(plain(401, "denied"));
   if (head.path == "/nobody") return BodyAdmission{0};
   const bool watched = head.path == "/watched" && head.content_length.value_or(0) > 0;
-  return BodyAdmission{body_bytes_max, watched ? watcher : nullptr};
+  const std::uint8_t kind = head.path == "/echo" ? 7 : 1;
+  return BodyAdmission{body_bytes_max, watched ? watcher : nullptr, kind};
 }
 
 void TestHandler::handle(Request request, Responder responder) {
@@ -54,7 +55,18 @@ void TestHandler::handle(Request request, Responder responder) {
     growing_for = responder.send_streamed(std::move(response));
     return;
   }
+  if (request.head.path.starts_with("/socket")) return responder.send(upgrade(request.head));
   answer(std::move(request), std::move(responder));
+}
+
+Response TestHandler::upgrade(const RequestHead& head) {
+  const auto trouble = net::http::websocket_trouble(head);
+  if (trouble && head.path == "/socket") return net::http::websocket_refusal(*this, head, *trouble);
+  Response response;
+  response.status = 101;
+  response.fields.emplace_back("X-Path", std::string(head.path));
+  response.websocket = make_socket();
+  return response;
 }
 
 void TestHandler::answer(Request request, Responder responder) {
@@ -87,7 +99,7 @@ Response TestHandler::refusal(unsigned status, std::string_view code, std::strin
                               std::uint64_t limit, const RequestHead* head) {
   std::string body(code);
   body.append("|").append(detail).append("|" + std::to_string(value) + "|" + std::to_string(limit));
-  if (head != nullptr) body.append("|").append(head->target);
+  if (head != nullptr && !head->target.empty()) body.append("|").append(head->target);
   return plain(status, std::move(body));
 }
 

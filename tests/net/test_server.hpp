@@ -41,7 +41,8 @@ struct GrowingBody final : net::http::BodySource {
 
 /// Answers by path: /echo the body, /streamed `growing`, /watched as its `watcher` says, /hello a greeting, /later when
 /// the test says so, /drop never, /leased and /static other kinds of bodies, /nobody admits no body, /denied refuses
-/// with 401, /empty 204. Anything else: 404.
+/// with 401, /empty 204, /socket a WebSocket of `make_socket`, /socket-anyway that to any request. Anything else: 404.
+/// Requests to /echo are of kind 7, others of kind 1.
 class TestHandler final : public net::http::Handler {
  public:
   explicit TestHandler(net::BufferPool& pool) : pool_(pool) {}
@@ -64,11 +65,13 @@ class TestHandler final : public net::http::Handler {
   GrowingBody growing;
   std::shared_ptr<net::http::Responder::Sink> growing_for;  ///< who sends it
   net::http::BodyWatcher* watcher = nullptr;
+  std::function<std::unique_ptr<net::http::WebSocketHandler>()> make_socket;
   std::string last_peer;
   bool last_body_in_lease = true;
 
  private:
   void answer(net::http::Request request, net::http::Responder responder);
+  net::http::Response upgrade(const net::http::RequestHead& head);
 
   net::BufferPool& pool_;
 };

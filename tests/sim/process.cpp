@@ -58,19 +58,20 @@ Machine::Machine(Surroundings& around_, std::size_t number_)
 class Process::Link final : public daemon::PeerLink {
  public:
   explicit Link(Process& process) : process_(process) {}
-  void share(std::string node, std::string dataset, Reply<Share> reply) override {
+  void share(std::string node, daemon::AskedDataset dataset, Reply<Share> reply) override {
     ask<Share>(node, std::move(reply),
-               [dataset](Process& p, auto back) { p.engine().share(dataset, std::move(back)); });
+               [id = dataset.id](Process& p, auto back) { p.engine().share(id, std::move(back)); });
   }
-  void stage(std::string node, std::string dataset, std::uint64_t revision, SharedTables tables,
+  void stage(std::string node, daemon::AskedDataset dataset, std::uint64_t revision, SharedTables tables,
              Reply<void> reply) override {
-    ask<void>(node, std::move(reply), [dataset, revision, tables](Process& p, auto back) {
-      p.engine().stage_tables(dataset, revision, tables, std::move(back));
+    ask<void>(node, std::move(reply), [id = dataset.id, revision, tables](Process& p, auto back) {
+      p.engine().stage_tables(id, revision, tables, std::move(back));
     });
   }
-  void tables(std::string node, std::string dataset, std::uint64_t revision, Reply<SharedTables> reply) override {
-    ask<SharedTables>(node, std::move(reply), [dataset, revision](Process& p, auto back) {
-      p.engine().get_tables(dataset, revision, std::move(back));
+  void tables(std::string node, daemon::AskedDataset dataset, std::uint64_t revision,
+              Reply<SharedTables> reply) override {
+    ask<SharedTables>(node, std::move(reply), [id = dataset.id, revision](Process& p, auto back) {
+      p.engine().get_tables(id, revision, std::move(back));
     });
   }
   void disown(std::string node, std::vector<std::string> ids, Reply<void> reply) override {

@@ -192,6 +192,14 @@ bool HttpClient::read_chunks(HttpReply& reply) {
   }
 }
 
+std::string HttpClient::read_bytes(std::size_t bytes) {
+  while (buffered_.size() < bytes && fill()) {
+  }
+  const std::string out = buffered_.substr(0, bytes);
+  buffered_.erase(0, out.size());
+  return out;
+}
+
 std::string HttpClient::read_to_end() {
   while (fill()) {
   }

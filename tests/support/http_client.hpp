@@ -43,6 +43,8 @@ class HttpClient {
   /// The next response, its body framed by Content-Length, by chunks, or by the end of the connection; none when the
   /// connection ended or the time-out passed before it was whole. `head_request`: the response has no body.
   std::optional<HttpReply> read(bool head_request = false);
+  /// That many bytes; fewer when the connection ended or the time-out passed before.
+  std::string read_bytes(std::size_t bytes);
   /// Everything up to the end of the connection.
   std::string read_to_end();
   /// Whether the peer has closed (waits for it up to the time-out); bytes that come instead stay readable.

@@ -98,6 +98,14 @@ TEST(Assets, BundleHoldsScriptStyleIconAndSamples) {
   EXPECT_EQ(count("image/png"), 3);
 }
 
+// What a browser loads before the page works: not the samples, which are fetched when they are looked at.
+TEST(Assets, PageIsUnder150KiBPacked) {
+  std::size_t bytes = 0;
+  for (const Asset& asset : assets())
+    if (asset.media_type != "image/png") bytes += asset.gzip.empty() ? asset.bytes.size() : asset.gzip.size();
+  EXPECT_LT(bytes, 150U * 1024);
+}
+
 TEST(Assets, PolicyAllowsNothingInlineAndNoFraming) {
   EXPECT_EQ(k_content_security_policy.find("unsafe"), std::string_view::npos);
   EXPECT_EQ(k_content_security_policy.find('*'), std::string_view::npos);

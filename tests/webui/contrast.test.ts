@@ -27,10 +27,12 @@ const [light = '', dark = ''] = k_theme.split('@media (prefers-color-scheme: dar
 const k_text = [
   ['text', 'panel'], ['text', 'ground'], ['text', 'accent-soft'], ['muted', 'panel'], ['muted', 'ground'], ['muted', 'sunken'],
   ['accent', 'panel'], ['accent', 'ground'], ['accent', 'accent-soft'], ['on-accent', 'accent'], ['on-accent', 'accent-strong'],
-  ['bad', 'panel'], ['warn', 'warn-soft'], ['warn', 'panel'],
+  ['bad', 'panel'], ['bad', 'ground'], ['bad', 'bad-soft'], ['bad', 'sunken'], ['bad', 'accent-soft'], ['warn', 'warn-soft'], ['warn', 'panel'],
+  ['warn', 'sunken'], ['warn', 'accent-soft'], ['good', 'panel'], ['good', 'good-soft'], ['good', 'sunken'], ['good', 'accent-soft'], ['rollout', 'panel'],
+  ['rollout', 'rollout-soft'], ['rollout', 'accent-soft'], ['muted', 'accent-soft'], ['text', 'sunken'],
 ];
 const k_graphics = [
-  ['edge', 'panel'], ['edge', 'ground'], ['accent', 'panel'], ['good', 'panel'], ['bar', 'panel'], ['curve', 'panel'],
+  ['edge', 'panel'], ['edge', 'ground'], ['accent', 'panel'], ['good', 'panel'], ['bad', 'panel'], ['rollout', 'panel'], ['bar', 'panel'], ['curve', 'panel'],
   ['curve-red', 'panel'], ['curve-green', 'panel'], ['curve-blue', 'panel'],
 ];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axis_top, cdf_percent, chart_series as series_of, fold, plane_name, type Counts, type Plane } from '../../webui/src/histogram';
+import { axis_top, cdf_percent, chart_series as series_of, fold, lut_curve, plane_name, type Counts, type Plane } from '../../webui/src/histogram';
 
 const k_numbers = { levels: 256, counted: 0, masked: 0, min: 0, max: 0, mean: 0, stddev: 0, median: 0, entropy_bits: 0, cdf: [] };
 const chart_series = (counts: Counts) => series_of(counts, 'channels');
@@ -74,4 +74,22 @@ test('a plane is named by what it counts', () => {
   assert.equal(name(3, 1, 'lab'), 'L*');
   assert.equal(name(4, 3, 'channels'), 'Red Green Blue');
   assert.equal(name(5, 5, 'channels'), 'Band 1 Band 2 Band 3 Band 4 Band 5');
+});
+
+test('the table’s curve goes from the lowest level to the highest, and is as long as a chart is wide', () => {
+  const inverse = Array.from({ length: 256 }, (_, i) => 255 - i);
+  const eight = lut_curve(counts(8, [{ ...plane(0, [1]), lut: inverse }]), 'gray')!;
+  assert.deepEqual([eight.levels.length, eight.levels[0], eight.levels.at(-1), eight.top], [256, 0, 255, 255]);
+  assert.deepEqual([eight.planes[0]!.values[0], eight.planes[0]!.values.at(-1)], [255, 0]);
+  const long = Array.from({ length: 65536 }, (_, i) => i);
+  const sixteen = lut_curve(counts(16, [{ ...plane(0, [1]), lut: long }]), 'gray')!;
+  assert.ok(sixteen.levels.length <= 256);
+  assert.equal(sixteen.levels.at(-1), 65535);
+  assert.deepEqual(sixteen.planes[0]!.values, sixteen.levels, 'unchanged levels are the diagonal');
+});
+
+test('without a table for the whole image there is no curve', () => {
+  assert.equal(lut_curve(counts(8, [plane(0, [1])]), 'gray'), null);
+  assert.equal(lut_curve(counts(8, [{ ...plane(0, [1]), lut: [] }]), 'gray'), null);
+  assert.equal(lut_curve(counts(8, []), 'gray'), null);
 });

@@ -16,6 +16,7 @@ const k_blob = new Blob(['x']);
 const k_result: Result = {
   input: { blob: k_blob, filename: 'a.png', format: 'png', before_url: null }, options: k_default_options, blob: k_blob,
   format: 'png', filename: 'a_equalized.png', digest: '', timing: null, preview_url: null, preview_problem: null,
+  image: { blob: k_blob, media_type: 'image/png', digest: '', server_timing: null },
 };
 const k_counts: Counts = { format: 'png', width: 1, height: 1, depth: 8, channels: 1, pages: 1, planes: [] };
 

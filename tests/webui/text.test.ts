@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes_text, duration_text, ms_text, number_text } from '../../webui/src/text';
+import { bytes_text, duration_text, ms_text, number_text, clock_text, date_text, took_text } from '../../webui/src/text';
 
 test('numbers are grouped, and have the places that are asked for', () => {
   assert.equal(number_text(1234567), '1,234,567');
@@ -29,4 +29,14 @@ test('times have three digits or so', () => {
 
 test('durations are in the two largest units', () => {
   assert.deepEqual([59.9, 60, 3599, 3660, 90000].map(duration_text), ['59 s', '1 min', '59 min', '1 h 1 min', '1 d 1 h']);
+});
+
+test('how long it took', () => {
+  assert.deepEqual([0, 600, 9_940, 38_400, 61_000, 141_900, 3_840_000].map(took_text),
+    ['0 ms', '600 ms', '9.9 s', '38 s', '1 min 01 s', '2 min 21 s', '1 h 04 min']);
+});
+
+test('times of the day are local, to the millisecond', () => {
+  const ms = new Date(2026, 2, 4, 5, 6, 7, 8).getTime();
+  assert.deepEqual([clock_text(ms), date_text(ms)], ['05:06:07.008', '2026-03-04 05:06:07']);
 });

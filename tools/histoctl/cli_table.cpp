@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -213,6 +214,40 @@ constexpr OptionSpec k_dataset[] = {
     {"set", 0, Value::file, "FILE", "", "lut: use this table, JSON or text, from now on; - for standard input"},
 };
 
+bool is_speed(std::string_view text) {
+  double number = 0;
+  return read_all(text, number) && number >= 0.01 && number <= 1e6;
+}
+
+bool is_gap(std::string_view text) {
+  double number = 0;
+  return read_all(text, number) && number >= 0 && number <= 3600;
+}
+
+bool is_rollout(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+constexpr OptionSpec k_events[] = {
+    {"source", 0, Value::choice, "TOOL", "terraform|tinkerbell|ansible|kubeadm|k8s|argocd|flux|systemd",
+     "send: whose lines they are"},
+    {"file", 0, Value::file, "FILE", "", "send: read this file instead of standard input"},
+    {"rollout", 0, Value::text, "ID", "", "send, replay: name of this run; what is sent twice under one name is one",
+     is_rollout, "1 to 128 visible ASCII characters"},
+    {"out", 0, Value::file, "FILE", "",
+     "send: write the events to FILE, one on a line, and ask no daemon; - for standard output"},
+    {"speed", 0, Value::text, "X", "", "replay: so many times as fast as it was (default 1)", is_speed,
+     "a number from 0.01 to 1000000"},
+    {"gap", 0, Value::text, "SECONDS", "", "replay: wait no longer than this between two events (default 5)", is_gap,
+     "a number from 0 to 3600"},
+    {"type", 0, Value::text, "PREFIX", "", "tail: only types that begin so, as io.histod.rollout"},
+    {"node", 0, Value::text, "NAME", "", "tail: only of this node"},
+    {"severity", 0, Value::choice, "NAME", "debug|info|ok|warning|error", "tail: at least so severe"},
+    {"limit", 'n', Value::text, "N", "", "tail: begin with the last N, 1 to 1000 (default 50)", is_whole<1, 1000>,
+     "a whole number from 1 to 1000"},
+    {"follow", 'F', Value::none, "", "", "tail: go on with what comes, until Ctrl-C"},
+};
+
 constexpr OptionSpec k_seams[] = {
     {"place", 0, Value::text, "PATTERN", "", "how a file's name tells its tile's place (see above)"},
     {"recursive", 'r', Value::none, "", "", "take the folders inside of folders too"},
@@ -280,6 +315,33 @@ constexpr CommandSpec k_commands[] = {
      "  histoctl dataset finalize $id --wait && histoctl dataset apply $id --wait\n"
      "  histoctl dataset get $id -o equalized/\n",
      "create|list|show|add|finalize|apply|get|lut|rm|remove", true},
+    {"events", "send --source TOOL | tail | replay FILE", "tell the daemon what a rollout's tools say, show events",
+     "  send --source TOOL        reads the tool's lines and posts them as events, without secrets; flushed each half\n"
+     "                            second. It reads to the end even when the daemon is away, since the tool must not\n"
+     "                            stop for it; then it exits with a failure that counts what was lost. Lines are:\n"
+     "                              terraform   terraform apply -json\n"
+     "                              tinkerbell  kubectl get workflows -o json --watch --output-watch-events\n"
+     "                              ansible     the file that deploy/ansible/callback_plugins/histod_events.py writes\n"
+     "                              kubeadm     kubeadm init or join; journalctl -o cat -u kubelet\n"
+     "                              k8s         kubectl get daemonsets,pods -o json --watch --output-watch-events,\n"
+     "                                          or kubectl rollout status\n"
+     "                              argocd      kubectl get applications -o json --watch --output-watch-events\n"
+     "                              flux        bodies of its generic webhooks\n"
+     "                              systemd     journalctl -o json, or systemctl show -p "
+     "Id,ActiveState,SubState,Result\n"
+     "                            The same recording under the same --rollout gives the same events, which the daemon\n"
+     "                            counts once. Without it, JSON lines are named by the first of them, text by the "
+     "time.\n"
+     "  tail                      shows events, one on a line\n"
+     "  replay FILE               posts recorded events (of `send --out`, `tail --json`) again, marked as a replay, "
+     "in\n"
+     "                            the time that they took",
+     k_events,
+     "  terraform apply -json | histoctl events send --source terraform\n"
+     "  histoctl events send --source terraform --file apply.jsonl --out recorded.jsonl\n"
+     "  histoctl events tail --follow --type io.histod.rollout --severity ok\n"
+     "  histoctl events replay deploy/rollout/recorded.jsonl --speed 4\n",
+     "send|tail|replay", true},
     {"seams", "BEFORE AFTER --place PATTERN", "measure the steps where tiles of a mosaic adjoin",
      "Reads the tiles in the folders BEFORE and AFTER, here and without a daemon, and shows the largest and the\n"
      "mean step between pixels on both sides of their borders. PATTERN is a file's name without its extension:\n"

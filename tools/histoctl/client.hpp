@@ -32,6 +32,7 @@ struct Request {
   std::optional<Upload> upload;
   int sink_fd = -1;         ///< a 2xx body goes here, from offset 0, instead of into Reply::body
   bool any_status = false;  ///< every status is a reply, none a failure
+  bool retry_5xx = false;   ///< other 5xx than 503 are tried again, too
   bool once = false;        ///< not sent again once it may have arrived
 };
 

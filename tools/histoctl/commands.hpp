@@ -17,6 +17,8 @@ Result<Exit> run_cluster(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_jobs(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_submit(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_dataset(const Arguments& arguments, const Settings& settings);
+/// Reads its settings itself: what it sends needs another token than what it reads, or none.
+Result<Exit> run_events(const Arguments& arguments);
 /// Asks no daemon.
 Result<Exit> run_seams(const Arguments& arguments);
 

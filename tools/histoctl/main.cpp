@@ -21,6 +21,7 @@ Result<Exit> dispatch(const Arguments& arguments) {
   const std::string_view name = arguments.command->name;
   if (name == "completion") return run_completion(arguments);
   if (name == "seams") return run_seams(arguments);
+  if (name == "events") return run_events(arguments);
   const auto settings = load_settings(arguments);
   if (!settings) return std::unexpected(settings.error());
   if (name == "equalize") return run_equalize(arguments, *settings);

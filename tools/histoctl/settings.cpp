@@ -70,36 +70,37 @@ bool is_token(std::string_view word) {
   return std::ranges::all_of(word, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
-int strength(std::string_view role) {
-  constexpr std::array<std::string_view, 3> k_roles = {"read", "submit", "admin"};
-  const auto found = std::ranges::find(k_roles, role);
-  return found == k_roles.end() ? 0 : static_cast<int>(found - k_roles.begin()) + 1;
+int strength(std::string_view role, TokenUse use) {
+  std::array<std::string_view, 4> roles = {"events", "read", "submit", "admin"};
+  if (use == TokenUse::post_events) std::swap(roles[0], roles[1]);
+  const auto found = std::ranges::find(roles, role);
+  return found == roles.end() ? 0 : static_cast<int>(found - roles.begin()) + 1;
 }
 
-Result<std::string> read_token_file(const std::string& path) {
+Result<std::string> read_token_file(const std::string& path, TokenUse use) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(Exit::usage, fmt::format("{}: cannot read the token: {}", path, std::strerror(errno)));
   std::string text(k_token_file_bytes_max, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
-  auto token = token_of_text(text);
+  auto token = token_of_text(text, use);
   if (!token) token.error().text = fmt::format("{}: {}", path, token.error().text);
   return token;
 }
 
 /// The token by the order of --help; only the file at the default place may be missing.
-Result<std::string> find_token(const Arguments& arguments, const ConfigFile& config) {
-  if (arguments.has("token-file")) return read_token_file(arguments.get("token-file"));
+Result<std::string> find_token(const Arguments& arguments, const ConfigFile& config, TokenUse use) {
+  if (arguments.has("token-file")) return read_token_file(arguments.get("token-file"), use);
   if (std::string token = environment("HISTOCTL_TOKEN"); !token.empty()) {
     if (!is_token(token)) return fail(Exit::usage, "HISTOCTL_TOKEN: not a token (blanks or control characters)");
     return token;
   }
-  if (const std::string path = environment("HISTOCTL_TOKEN_FILE"); !path.empty()) return read_token_file(path);
-  if (!config.token_file.empty()) return read_token_file(config.token_file);
+  if (const std::string path = environment("HISTOCTL_TOKEN_FILE"); !path.empty()) return read_token_file(path, use);
+  if (!config.token_file.empty()) return read_token_file(config.token_file, use);
   const std::string path = in_home("XDG_STATE_HOME", ".local/state", "histod/token");
   std::error_code error;
   if (path.empty() || !std::filesystem::exists(path, error)) return std::string();
-  return read_token_file(path);
+  return read_token_file(path, use);
 }
 
 std::string first_of(std::initializer_list<std::string> candidates) {
@@ -111,7 +112,7 @@ std::string first_of(std::initializer_list<std::string> candidates) {
 
 }  // namespace
 
-Result<std::string> token_of_text(std::string_view text) {
+Result<std::string> token_of_text(std::string_view text, TokenUse use) {
   std::string best;
   int best_strength = -1;
   std::istringstream lines{std::string(text)};
@@ -123,7 +124,7 @@ Result<std::string> token_of_text(std::string_view text) {
     if (first.empty()) continue;
     const bool bare = second.empty();
     if (!bare && first == "peer") continue;  // for other nodes, who may do nothing that is asked for here
-    const int rank = bare ? 0 : strength(first);
+    const int rank = bare ? 0 : strength(first, use);
     const std::string& token = bare ? first : second;
     if (!bare && rank == 0) return fail(Exit::usage, "neither a bare token nor lines of ROLE TOKEN [NAME]");
     if (!is_token(token)) return fail(Exit::usage, "the token has control or non-ASCII characters");
@@ -136,10 +137,10 @@ Result<std::string> token_of_text(std::string_view text) {
   return best;
 }
 
-Result<Settings> load_settings(const Arguments& arguments) {
+Result<Settings> load_settings(const Arguments& arguments, TokenUse use) {
   const auto config = read_config();
   if (!config) return std::unexpected(config.error());
-  auto token = find_token(arguments, *config);
+  auto token = find_token(arguments, *config, use);
   if (!token) return std::unexpected(token.error());
   Settings settings;
   settings.token = std::move(*token);

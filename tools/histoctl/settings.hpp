@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,11 +18,14 @@ struct Settings {
   unsigned retries = 5;
 };
 
+/// What a token is for: who may only post events may not read.
+enum class TokenUse : std::uint8_t { any, post_events };
+
 /// Reads flags, environment, configuration file and token file. Exit::usage.
-Result<Settings> load_settings(const Arguments& arguments);
+Result<Settings> load_settings(const Arguments& arguments, TokenUse use = TokenUse::any);
 
 /// The strongest token of the text of a token file: a bare token, or lines `ROLE TOKEN [NAME]` with # comments
-/// (admin > submit > read). Exit::usage when there is none.
-Result<std::string> token_of_text(std::string_view text);
+/// (admin > submit > read > events; to post events: admin > submit > events > read). Exit::usage when there is none.
+Result<std::string> token_of_text(std::string_view text, TokenUse use = TokenUse::any);
 
 }  // namespace histod::ctl

@@ -171,7 +171,8 @@ std::optional<std::chrono::milliseconds> Transfer::retry_delay(CURLcode code) co
   if (reply_.tries > settings_.retries) return std::nullopt;
   if (request_.once && code != CURLE_OK && code != CURLE_COULDNT_CONNECT) return std::nullopt;
   if (is_transport(code)) return read_failed_ ? std::nullopt : std::optional(back_off(reply_.tries - 1));
-  if (code != CURLE_OK || (status() != 429 && status() != 503)) return std::nullopt;
+  const bool busy = status() == 429 || status() == 503 || (request_.retry_5xx && status() >= 500);
+  if (code != CURLE_OK || !busy) return std::nullopt;
   curl_off_t wanted_s = 0;
   curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &wanted_s);
   if (wanted_s <= 0) return back_off(reply_.tries - 1);

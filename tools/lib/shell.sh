@@ -103,12 +103,13 @@ build_preset() {
   step "build-$preset" "build $preset" cmake --build --preset "$preset" -j "$(jobs_max)" "$@"
 }
 
-# ctest_preset LOG TITLE PRESET ARGUMENTS...: all that ctest prints is in the log, its summary is kept for the end.
+# ctest_preset LOG TITLE PRESET ARGUMENTS...: all that ctest prints is in the log, its summary is kept for the end. One test more than
+# there are CPUs at a time: many of them wait for sessions and servers.
 summaries=() failed=0
 ctest_preset() {
   local log=$1 title=$2 preset=$3 status=0
   shift 3
-  (step "$log" "$title" ctest --preset "$preset" -j "$(nproc)" "$@") || status=$?
+  (step "$log" "$title" ctest --preset "$preset" -j "$(($(nproc) + 1))" "$@") || status=$?
   # ctest's summary is the end of its log; what the failed tests said is somewhere before it.
   [ $status = 0 ] || grep -E -A 12 '^(FAIL|ERROR): |: Failure$|^ERROR: [A-Za-z]+Sanitizer' "$logs/$log.log" | head -n "${HISTOD_LOG_TAIL:-0}" || true
   summaries+=("$title:" "$(sed -n '/tests passed/,$p' "$logs/$log.log")")

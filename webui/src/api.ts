@@ -5,14 +5,24 @@ import { no_answer, parse_problem, type Problem } from './problem';
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
+export interface WorkerState {
+  cpu?: number;
+  numa_node?: number;
+  bytes_in_flight?: number;
+  leased_bytes?: number;
+  budget_bytes?: number;
+  pages?: string;
+  images?: number;
+}
+
 export interface NodeState {
   version?: string;
   backend?: string;
   node_name?: string;
   uptime_s?: number;
   isa?: string;
-  workers?: unknown[];
-  arenas?: Array<{ threads?: number }>;
+  workers?: WorkerState[];
+  arenas?: Array<{ numa_node?: number; cpus?: number[]; threads?: number }>;
   fallbacks?: Array<{ what?: string; why?: string }>;
   limits?: { upload_bytes?: number };
 }
@@ -31,19 +41,41 @@ export interface Image {
 
 const authorized = (token: string) => ({ Authorization: `Bearer ${token}` });
 
-async function get_json<T>(path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Answer<T>> {
+async function ask(method: string, path: string, token: string): Promise<Answer<Response>> {
   let response: Response;
   try {
-    response = await fetch(path, { headers, cache: 'no-store', ...(signal ? { signal } : {}) });
+    response = await fetch(path, { method, headers: authorized(token), cache: 'no-store' });
   } catch (error) {
     return { ok: false, problem: no_answer(error instanceof Error ? error.message : '') };
   }
+  if (response.ok) return { ok: true, value: response };
   const text = await response.text().catch(() => '');
-  if (!response.ok) {
-    const { status, headers: answered } = response;
-    return { ok: false, problem: parse_problem(status, answered.get('Content-Type') ?? '', text, answered.get('Retry-After')) };
+  const { status, headers: answered } = response;
+  return { ok: false, problem: parse_problem(status, answered.get('Content-Type') ?? '', text, answered.get('Retry-After')) };
+}
+
+async function json_of<T>(answer: Answer<Response>): Promise<Answer<T>> {
+  if (!answer.ok) return answer;
+  return parse_answer<T>(answer.value.status, await answer.value.text().catch(() => ''));
+}
+
+export const get_json = async <T>(path: string, token: string) => json_of<T>(await ask('GET', path, token));
+export const post_json = async <T>(path: string, token: string) => json_of<T>(await ask('POST', path, token));
+export const delete_at = (path: string, token: string) => ask('DELETE', path, token);
+
+export async function get_text(path: string, token: string): Promise<Answer<string>> {
+  const answer = await ask('GET', path, token);
+  return answer.ok ? { ok: true, value: await answer.value.text().catch(() => '') } : answer;
+}
+
+export async function get_blob(path: string, token: string): Promise<Answer<Blob>> {
+  const answer = await ask('GET', path, token);
+  if (!answer.ok) return answer;
+  try {
+    return { ok: true, value: await answer.value.blob() };
+  } catch {
+    return { ok: false, problem: no_answer('The connection was closed before all of the answer came.') };
   }
-  return parse_answer<T>(response.status, text);
 }
 
 function parse_answer<T>(status: number, text: string): Answer<T> {
@@ -55,7 +87,7 @@ function parse_answer<T>(status: number, text: string): Answer<T> {
   }
 }
 
-export const get_node = (token: string) => get_json<NodeState>('/v1/node', authorized(token));
+export const get_node = (token: string) => get_json<NodeState>('/v1/node', token);
 
 // /readyz answers 503 while the node is not ready: that is an answer, too.
 export async function get_readiness(): Promise<Readiness | null> {
@@ -74,6 +106,13 @@ interface Upload {
   body: Blob;
   signal: AbortSignal;
   on_sent?: (sent: number, total: number) => void;
+  filename?: string;  // sent along where the node is to know it
+}
+
+function form_of(body: Blob, filename: string): FormData {
+  const form = new FormData();
+  form.set('image', body, filename);
+  return form;
 }
 
 // XMLHttpRequest, because fetch does not tell how much was sent.
@@ -86,13 +125,13 @@ function post(upload: Upload): Promise<Answer<XMLHttpRequest>> {
     request.open('POST', upload.path);
     request.responseType = 'blob';
     request.setRequestHeader('Authorization', `Bearer ${upload.token}`);
-    request.setRequestHeader('Content-Type', 'application/octet-stream');
+    if (!upload.filename) request.setRequestHeader('Content-Type', 'application/octet-stream');
     request.upload.onprogress = (event) => upload.on_sent?.(event.loaded, upload.body.size);
     request.upload.onload = () => upload.on_sent?.(upload.body.size, upload.body.size);
     request.onabort = aborted;
     request.onerror = () => resolve({ ok: false, problem: no_answer('The connection was closed before an answer came.') });
     request.onload = () => void answer_of(request).then(resolve);
-    request.send(upload.body);
+    request.send(upload.filename ? form_of(upload.body, upload.filename) : upload.body);
   });
 }
 
@@ -111,6 +150,14 @@ export async function post_equalize(query: string, upload: Omit<Upload, 'path'>)
   const digest = /^sha-256=([0-9a-f]+)$/i.exec(request.getResponseHeader('Histod-Lut-Digest') ?? '')?.[1] ?? '';
   const blob = request.response as Blob;
   return { ok: true, value: { blob, media_type, digest, server_timing: request.getResponseHeader('Server-Timing') } };
+}
+
+// Kept on disk before it is accepted; gives the id of the job.
+export async function post_job(query: string, filename: string, upload: Omit<Upload, 'path'>): Promise<Answer<string>> {
+  const answer = await post({ ...upload, path: `/v1/jobs?${query}`, filename });
+  if (!answer.ok) return answer;
+  const job = parse_answer<{ id?: unknown }>(answer.value.status, await (answer.value.response as Blob).text());
+  return job.ok ? { ok: true, value: String(job.value.id ?? '') } : job;
 }
 
 export async function post_histogram(query: string, upload: Omit<Upload, 'path'>): Promise<Answer<Counts>> {

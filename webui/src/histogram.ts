@@ -15,6 +15,7 @@ export interface Plane {
   entropy_bits: number;
   histogram: number[];
   cdf: number[];
+  lut?: number[];  // empty where there is a table for each tile
 }
 
 export interface Counts {
@@ -55,6 +56,28 @@ export function cdf_percent(bars: readonly number[]): number[] {
     running += count;
     return total > 0 ? (100 * running) / total : 0;
   });
+}
+
+export interface Curve {
+  levels: number[];  // in
+  planes: Array<{ name: string; values: number[] }>;  // out
+  top: number;  // the highest level
+}
+
+// The first page's tables: which level becomes which. Null where there is none for the whole image.
+export function lut_curve(counts: Counts, color: string): Curve | null {
+  const first = counts.planes[0];
+  const planes = counts.planes.filter((plane) => plane.page === first?.page && (plane.lut?.length ?? 0) > 1);
+  if (!first || planes.length === 0) return null;
+  const top = counts.depth === 16 ? 65535 : 255;
+  const entries = planes[0]!.lut!.length;
+  const every = Math.ceil(entries / k_chart_bins);
+  const picked = Array.from({ length: Math.ceil(entries / every) }, (_, i) => Math.min(entries - 1, (i + 1) * every - 1));
+  return {
+    levels: picked.map((i) => (i * top) / (entries - 1)),
+    planes: planes.map((plane) => ({ name: plane_name(counts, plane, color), values: picked.map((i) => plane.lut![i] ?? 0) })),
+    top,
+  };
 }
 
 export interface Series {

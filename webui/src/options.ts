@@ -38,6 +38,17 @@ export const k_formats: readonly Choice[] = [
   { value: 'pam', label: 'PAM', help: 'Plain samples, with alpha.' },
 ];
 
+export const k_placements: readonly Choice[] = [
+  { value: 'auto', label: 'Automatic', help: 'On this node or over the fleet, whichever is estimated to be faster.' },
+  { value: 'local', label: 'This node', help: 'Counted and mapped on this node alone.' },
+  { value: 'fleet', label: 'Fleet', help: 'Its rows are spread over all nodes; the result is the same.' },
+];
+
+export const k_deliveries: readonly Choice[] = [
+  { value: 'now', label: 'At once', help: 'The result comes back with the answer.' },
+  { value: 'job', label: 'As stored jobs', help: 'Each file is on disk before it is accepted, and outlives a power cut.' },
+];
+
 export interface Options {
   method: string;
   rule: string;
@@ -46,6 +57,8 @@ export interface Options {
   tiles: string;
   format: string;
   quality: string;
+  placement: string;
+  delivery: string;  // of the page, not of the API: by which path
 }
 
 export const k_default_options: Options = {
@@ -56,6 +69,8 @@ export const k_default_options: Options = {
   tiles: '8x8',
   format: '',
   quality: '',
+  placement: 'auto',
+  delivery: 'now',
 };
 
 // The rules that mean something under CLAHE.
@@ -68,6 +83,9 @@ export function rule_applies(method: string, rule: string): boolean {
   return method !== 'clahe' || rule in k_clahe_help;
 }
 
+// CLAHE is not spread over nodes.
+export const placement_applies = (method: string, placement: string) => method !== 'clahe' || placement !== 'fleet';
+
 // The rules as they are explained for a method.
 export function rules_for(method: string): readonly Choice[] {
   if (method !== 'clahe') return k_rules;
@@ -78,6 +96,7 @@ export function rules_for(method: string): readonly Choice[] {
 export function with_option(options: Options, name: keyof Options, value: string): Options {
   const next = { ...options, [name]: value };
   if (!rule_applies(next.method, next.rule)) next.rule = 'opencv';
+  if (!placement_applies(next.method, next.placement)) next.placement = 'auto';
   return next;
 }
 
@@ -109,12 +128,14 @@ export function equalize_query(options: Options, format = options.format): strin
     query.set('clip', options.clip.trim());
     query.set('tiles', options.tiles.trim());
   }
+  if (options.placement !== 'auto') query.set('placement', options.placement);
   if (format !== '') query.set('format', format);
   if (format === 'jpeg' && options.quality.trim() !== '') query.set('quality', options.quality.trim());
   return query.toString();
 }
 
-// The query of POST /v1/histogram: what is counted depends on the rule and the colour only.
+// The query of POST /v1/histogram. What is counted depends on the rule and the colour only; the table of the whole image
+// comes with it.
 export function histogram_query(options: Options): string {
   return new URLSearchParams({ rule: options.rule, color: options.color }).toString();
 }

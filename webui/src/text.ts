@@ -31,3 +31,26 @@ export function duration_text(seconds: number): string {
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
+
+const two = (value: number, digits = 2) => String(value).padStart(digits, '0');
+
+// Local time of the day to the millisecond: 14:03:09.250
+export function clock_text(ms: number): string {
+  const time = new Date(ms);
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${two(time.getMilliseconds(), 3)}`;
+}
+
+// Local date and time: 2026-11-22 14:03:09
+export function date_text(ms: number): string {
+  const time = new Date(ms);
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clock_text(ms).slice(0, 8)}`;
+}
+
+// How long something took: 0.6 s, 38 s, 2 min 21 s, 1 h 04 min
+export function took_text(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 10) return ms < 1000 ? `${Math.round(ms)} ms` : `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(Math.floor(seconds % 60))} s`;
+  return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+}

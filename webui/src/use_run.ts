@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useReducer, useRef } from 'preact/hooks';
-import type { Answer } from './api';
+import type { Answer, Image } from './api';
 import type { Counts } from './histogram';
 import type { Input } from './input';
 import { option_errors, type Options } from './options';
@@ -62,10 +62,11 @@ interface Wanted {
   token: string;
   upload_bytes: number;  // the most that the server takes
   attempt: number;  // counts up to ask for the same again
+  known: Image | null;  // what these options made of this input before
 }
 
 // Runs when the input or an option changes, a moment after the last change; the older request is aborted.
-export function use_run({ input, options, token, upload_bytes, attempt }: Wanted): RunState {
+export function use_run({ input, options, token, upload_bytes, attempt, known }: Wanted): RunState {
   const [state, dispatch] = useReducer(reduce, k_nothing);
   const last_input = useRef<Input | null>(null);
 
@@ -84,7 +85,7 @@ export function use_run({ input, options, token, upload_bytes, attempt }: Wanted
       failed: (problem: Problem) => dispatch({ type: 'failed', problem }),
     };
     const start = () => {
-      run(input, options, token, abort.signal, events).catch((error: unknown) => {
+      run(input, options, token, abort.signal, events, known).catch((error: unknown) => {
         if (!abort.signal.aborted) dispatch({ type: 'failed', problem: no_answer(String(error)) });
       });
     };

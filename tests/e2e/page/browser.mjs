@@ -43,12 +43,14 @@ export async function signIn(page, token) {
 }
 
 export async function choose(page, name, buffer, mimeType = 'application/octet-stream') {
-  await page.locator('input[type=file]').setInputFiles({ name, mimeType, buffer });
+  await chooseAll(page, [{ name, mimeType, buffer }]);
 }
+
+export const chooseAll = (page, files) => page.locator('input[type=file]').setInputFiles(files);
 
 // Until the result is there, its histogram too, and nothing is under way.
 export async function settled(page) {
-  await page.locator('a.button[download]').waitFor();
-  await page.locator('.plot .uplot').nth(1).waitFor();
+  await page.locator('.actions a.button[download]').waitFor();
+  await page.locator('.plot .uplot').nth(2).waitFor();
   await page.locator('.canvas[aria-busy=false] img').first().waitFor();
 }

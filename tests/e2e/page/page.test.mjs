@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { choose, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
+import { dimGray, naiveEqualize } from './naive.mjs';
 import { decodePng, encodePng } from './png.mjs';
 
 const token = readToken();
@@ -22,37 +23,6 @@ beforeEach(async () => {
   trouble = watchForTrouble(page);
 });
 afterEach(async () => { await context?.close(); });
-
-// A dim gradient with a texture: 61 levels, none of them as often as another.
-function dimGray(width, height) {
-  const pixels = Buffer.alloc(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) pixels[y * width + x] = 90 + Math.floor((x * x) / 400) + ((x * 7 + y * 13) % 17) + (y >> 4);
-  }
-  return { width, height, depth: 8, channels: 1, pixels };
-}
-
-function roundHalfEven(value) {
-  const low = Math.floor(value);
-  const rest = value - low;
-  if (rest !== 0.5) return Math.round(value);
-  return low % 2 === 0 ? low : low + 1;
-}
-
-// The rule "opencv" by its definition, one pixel after the other. Every step is rounded to float32.
-function naiveEqualize(pixels) {
-  const counts = new Array(256).fill(0);
-  for (const value of pixels) counts[value]++;
-  const first = counts.findIndex((count) => count > 0);
-  const scale = Math.fround(255 / (pixels.length - counts[first]));
-  let sum = 0;
-  const lut = counts.map((count, level) => {
-    if (level <= first) return 0;
-    sum += count;
-    return Math.min(255, roundHalfEven(Math.fround(Math.fround(sum) * scale)));
-  });
-  return Buffer.from(pixels.map((value) => lut[value]));
-}
 
 async function download() {
   const [event] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()]);
@@ -102,9 +72,13 @@ test('changing the rule runs again; the older result never wins', async () => {
   await settled(page);
   const asked = [];
   page.on('request', (request) => request.url().includes('/v1/equalize') && asked.push(new URL(request.url()).searchParams.get('rule')));
-  const answered = page.waitForResponse((response) => response.url().includes('/v1/equalize') && response.url().includes('rule=opencv'));
-  for (const rule of ['Exact', 'libvips', 'OpenCV']) await page.getByLabel(rule, { exact: true }).check({ force: true });
-  await answered;
+  const answered = (rule) => page.waitForResponse((response) => response.url().includes('/v1/equalize') && response.url().includes(`rule=${rule}`));
+  const check = (rule) => page.getByLabel(rule, { exact: true }).check({ force: true });
+  await Promise.all([answered('exact'), check('Exact')]);
+  await settled(page);
+  const last = answered('opencv');
+  for (const rule of ['libvips', 'OpenCV']) await check(rule);
+  await last;
   await settled(page);
   assert.equal(asked.at(-1), 'opencv');
   assert.ok(asked.length <= 3, `asked for ${asked.join(', ')}`);
@@ -222,9 +196,9 @@ test('a wrong token says so, and nothing is kept', async () => {
 
 test('the token outlives a reload of the tab, and signing out forgets it', async () => {
   await signIn(page, token);
-  await page.getByText('Drop an image here').waitFor();
+  await page.getByText('Drop images here').waitFor();
   await page.reload();
-  await page.getByText('Drop an image here').waitFor();
+  await page.getByText('Drop images here').waitFor();
   assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Access token').waitFor();

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--all]
-// Writes OUT/page-{light,dark}-{1280,390}.png, the page with a result; with --all, the other states too.
+// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280]
+// Writes OUT/{work,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { choose, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
+import { choose, chooseAll, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
 
 const [out = 'screenshots', ...flags] = process.argv.slice(2);
+const sparkPoints = Number(flags.find((flag) => flag.startsWith('--points='))?.slice('--points='.length) ?? 30);
+const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length);
 mkdirSync(out, { recursive: true });
 const token = readToken();
 const browser = await launch();
 const trouble = [];
 
-async function shoot(page, name) {
+async function shoot(page, name, fullPage = false) {
   await page.mouse.move(0, 0);
-  await page.screenshot({ path: join(out, `${name}.png`), fullPage: true });
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.screenshot({ path: join(out, `${name}.png`), fullPage });
 }
 
 async function otherStates(page, suffix) {
@@ -21,34 +24,70 @@ async function otherStates(page, suffix) {
   await page.getByLabel('Access token').waitFor();
   await shoot(page, `sign-in-${suffix}`);
   await signIn(page, token);
-  await page.getByText('Drop an image here').waitFor();
-  await shoot(page, `empty-${suffix}`);
+  await page.getByText('Drop images here').waitFor();
+  await shoot(page, `empty-${suffix}`, true);
   await page.locator('.node summary').click();
   await shoot(page, `node-${suffix}`);
   await page.locator('.node summary').click();
   await choose(page, 'notes.txt', Buffer.from('These are words, and no image.\n'));
   await page.getByRole('alert').filter({ hasText: 'Status' }).waitFor();
-  await shoot(page, `error-${suffix}`);
+  await shoot(page, `error-${suffix}`, true);
 }
 
-async function result(page, suffix) {
+async function sampleBytes(page, name) {
+  const url = await page.getByRole('button', { name }).locator('img').getAttribute('src');
+  return Buffer.from(await (await page.request.get(origin + url)).body());
+}
+
+async function work(page, suffix) {
   await signIn(page, token);
-  await page.getByRole('button', { name: /Fog/ }).click();
+  await page.getByText('Drop images here').waitFor();
+  const files = [];
+  for (const [title, name] of [['Fog', 'ridges-in-fog.png'], ['Cells', 'tissue-slide-0418.png'], ['Craters', 'moon-north-rim.png']]) {
+    files.push({ name, mimeType: 'image/png', buffer: await sampleBytes(page, new RegExp(title)) });
+  }
+  files.push({ name: 'field-notes.txt', mimeType: 'text/plain', buffer: Buffer.from('These are words, and no image.\n') });
+  await chooseAll(page, files);
   await settled(page);
-  await page.evaluate(() => document.activeElement?.blur());
-  await shoot(page, `page-${suffix}`);
+  await page.locator('.files small').filter({ hasText: '3 of 4 done' }).waitFor();
+  await page.locator('.job').first().waitFor();
+  await shoot(page, `work-${suffix}`, true);
+}
+
+async function views(page, suffix, width) {
+  await page.getByRole('tab', { name: 'Fleet' }).click();
+  await page.locator('.node-card').first().waitFor();
+  await page.waitForFunction((least) => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 150_000 });
+  await shoot(page, `fleet-${suffix}`, width < 500);
+  await page.getByRole('tab', { name: 'Rollout' }).click();
+  await page.locator('.lane').first().waitFor();
+  await shoot(page, `rollout-${suffix}`, true);
+  await page.getByRole('tab', { name: 'Events' }).click();
+  await page.locator('.event.rollout, .event.bad').first().waitFor();
+  await page.getByRole('checkbox', { name: /Logs/ }).uncheck({ force: true });
+  if (width > 500) {
+    await page.getByLabel('Search').first().fill('application/histod');
+    await page.locator('.event').first().click();
+    await page.getByLabel('Search').first().fill('');
+  }
+  await shoot(page, `events-${suffix}`);
+  await page.getByRole('tab', { name: 'Logs' }).click();
+  await page.locator('.terminal .virtual-row').first().waitFor();
+  await shoot(page, `logs-${suffix}`);
 }
 
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [1280, 390]) {
-    const context = await browser.newContext({ colorScheme, viewport: { width, height: width > 500 ? 860 : 844 } });
     const suffix = `${colorScheme}-${width}`;
+    if (only && only !== suffix) continue;
+    const context = await browser.newContext({ colorScheme, viewport: { width, height: width > 500 ? 860 : 844 }, reducedMotion: 'reduce' });
     const page = await context.newPage();
     const seen = watchForTrouble(page);
-    await result(page, suffix);
-    trouble.push(...seen);
+    await work(page, suffix);
+    await views(page, suffix, width);
+    trouble.push(...seen.filter((line) => !line.includes('415')));
     await page.close();
-    if (flags.includes('--all')) await otherStates(await context.newPage(), suffix);
+    if (flags.includes('--states')) await otherStates(await context.newPage(), suffix);
     await context.close();
   }
 }

@@ -1,37 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One histogram with its running share (CDF), drawn by uPlot.
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import type { Series } from '../histogram';
 import { number_text } from '../text';
+import { color_of, k_chart_height_px, k_font, use_plot, type Palette } from './plot';
 
 interface Props {
   title: string;
   series: Series | null;
   top: number;  // of the count axis; the same for both charts, so that they can be compared
 }
-
-const k_height_px = 220;
-const k_font = '12px system-ui, sans-serif';
-
-interface Palette {
-  text: string;
-  grid: string;
-  bars: Record<string, string>;
-  curves: Record<string, string>;
-}
-
-function read_palette(): Palette {
-  const style = getComputedStyle(document.documentElement);
-  const color = (name: string) => style.getPropertyValue(name).trim();
-  const by_channel = (kind: string) => ({
-    red: color(`--${kind}-red`), green: color(`--${kind}-green`), blue: color(`--${kind}-blue`), other: color(`--${kind}`),
-  });
-  return { text: color('--muted'), grid: color('--grid'), bars: by_channel('bar'), curves: by_channel('curve') };
-}
-
-const color_of = (colors: Record<string, string>, name: string) => colors[name.toLowerCase()] ?? colors.other!;
 
 const count_text = (value: number) =>
   value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)}k` : String(+value.toFixed(1));
@@ -41,7 +20,7 @@ function options_for(series: Series, top: number, width: number, palette: Palett
   const axis = { stroke: palette.text, font: k_font, ticks: { stroke: palette.grid, width: 1, size: 4 } };
   return {
     width,
-    height: k_height_px,
+    height: k_chart_height_px,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     padding: [8, 0, 0, 0],
@@ -77,36 +56,12 @@ function bar_text(series: Series, bar: number): string {
   return `${level}: ${parts.join(', ')}`;
 }
 
-// Counts up when the system changes between light and dark: a canvas does not follow by itself.
-function use_scheme(): number {
-  const [changes, set_changes] = useState(0);
-  useEffect(() => {
-    const dark = matchMedia('(prefers-color-scheme: dark)');
-    const changed = () => set_changes((count) => count + 1);
-    dark.addEventListener('change', changed);
-    return () => dark.removeEventListener('change', changed);
-  }, []);
-  return changes;
-}
-
 export function Chart({ title, series, top }: Props) {
-  const place = useRef<HTMLDivElement>(null);
-  const [bar, set_bar] = useState<number | null>(null);
-  const scheme = use_scheme();
-  useLayoutEffect(() => {
-    const element = place.current;
-    if (!element || !series) return;
-    const data: uPlot.AlignedData = [
-      series.levels, ...series.planes.map((plane) => plane.bars), ...series.planes.map((plane) => plane.cdf),
-    ];
-    const plot = new uPlot(options_for(series, top, element.clientWidth, read_palette(), set_bar), data, element);
-    const resized = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: k_height_px }));
-    resized.observe(element);
-    return () => {
-      resized.disconnect();
-      plot.destroy();
-    };
-  }, [series, top, scheme]);
+  const make = useMemo(() => series && {
+    data: [series.levels, ...series.planes.map((plane) => plane.bars), ...series.planes.map((plane) => plane.cdf)] as uPlot.AlignedData,
+    options: (width: number, palette: Palette, on_bar: (bar: number | null) => void) => options_for(series, top, width, palette, on_bar),
+  }, [series, top]);
+  const { place, at: bar } = use_plot(make);
   const hint = 'Bars: pixels at each level. Line: share of pixels up to it (CDF).';
   return (
     <figure class="panel chart">

@@ -2,32 +2,35 @@
 // The ways an image gets in: dropped, picked, pasted, or one of the samples.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { k_samples, type Sample } from '../samples';
+import type { NewFile } from '../work/queue';
 
-export type OnFile = (blob: Blob, filename: string) => void;
+export type OnFiles = (files: readonly NewFile[]) => void;
 
 const k_accept = 'image/png,image/jpeg,image/tiff,.png,.jpg,.jpeg,.tif,.tiff,.pgm,.ppm,.pnm,.pam';
 
-export function FileButton({ on_file, label, kind }: { on_file: OnFile; label: string; kind: string }) {
+const named = (files: Iterable<File>): NewFile[] => Array.from(files, (file) => ({ blob: file, filename: file.name || 'pasted.png' }));
+
+export function FileButton({ on_files, label, kind }: { on_files: OnFiles; label: string; kind: string }) {
   const picker = useRef<HTMLInputElement>(null);
   const picked = () => {
-    const file = picker.current?.files?.[0];
-    if (file) on_file(file, file.name);
+    const files = named(picker.current?.files ?? []);
+    if (files.length > 0) on_files(files);
     if (picker.current) picker.current.value = '';  // so that the same file can be picked again
   };
   return (
     <>
-      <input ref={picker} type="file" accept={k_accept} hidden onChange={picked} aria-label="Image file" />
+      <input ref={picker} type="file" multiple accept={k_accept} hidden onChange={picked} aria-label="Image files" />
       <button type="button" class={kind} onClick={() => picker.current?.click()}>{label}</button>
     </>
   );
 }
 
-function SampleButton({ sample, on_file, on_failure }: { sample: Sample; on_file: OnFile; on_failure: () => void }) {
+function SampleButton({ sample, on_files, on_failure }: { sample: Sample; on_files: OnFiles; on_failure: () => void }) {
   const pick = async () => {
     try {
       const response = await fetch(sample.url);
       if (!response.ok) throw new Error();
-      on_file(await response.blob(), sample.filename);
+      on_files([{ blob: await response.blob(), filename: sample.filename }]);
     } catch {
       on_failure();
     }
@@ -40,20 +43,20 @@ function SampleButton({ sample, on_file, on_failure }: { sample: Sample; on_file
   );
 }
 
-export function DropZone({ on_file }: { on_file: OnFile }) {
+export function DropZone({ on_files }: { on_files: OnFiles }) {
   const [failed, set_failed] = useState(false);
   return (
     <section class="panel drop-zone" aria-labelledby="drop-title">
       <svg viewBox="0 0 48 48" aria-hidden="true" class="drop-mark">
         <path d="M24 31V9m-9 9 9-9 9 9M7 31v6a4 4 0 0 0 4 4h26a4 4 0 0 0 4-4v-6" />
       </svg>
-      <h2 id="drop-title">Drop an image here</h2>
-      <p>or paste one, or choose a file: PNG, JPEG, TIFF, PGM, PPM or PAM, 8 or 16 bit.</p>
-      <FileButton on_file={on_file} label="Choose a file" kind="primary" />
+      <h2 id="drop-title">Drop images here</h2>
+      <p>or paste one, or choose files: PNG, JPEG, TIFF, PGM, PPM or PAM, 8 or 16 bit.</p>
+      <FileButton on_files={on_files} label="Choose files" kind="primary" />
       <h3>No image at hand? Try a sample</h3>
       <div class="samples">
         {k_samples.map((sample) => (
-          <SampleButton key={sample.url} sample={sample} on_file={on_file} on_failure={() => set_failed(true)} />
+          <SampleButton key={sample.url} sample={sample} on_files={on_files} on_failure={() => set_failed(true)} />
         ))}
       </div>
       {failed && <p class="field-error" role="alert">The sample could not be loaded from the server.</p>}
@@ -61,15 +64,16 @@ export function DropZone({ on_file }: { on_file: OnFile }) {
   );
 }
 
-const first_file = (data: DataTransfer | null) => data?.files[0] ?? null;
-
 // Dropping and pasting work anywhere on the page. True while something is dragged over it.
-export function use_drop_and_paste(on_file: OnFile): boolean {
+export function use_drop_and_paste(on_files: OnFiles): boolean {
   const [dragging, set_dragging] = useState(false);
-  const latest = useRef(on_file);
-  latest.current = on_file;
+  const latest = useRef(on_files);
+  latest.current = on_files;
   useEffect(() => {
-    const take = (file: File | null) => file && latest.current(file, file.name || 'pasted.png');
+    const take = (data: DataTransfer | null) => {
+      const files = named(data?.files ?? []);
+      if (files.length > 0) latest.current(files);
+    };
     const over = (event: DragEvent) => {
       event.preventDefault();
       set_dragging(true);
@@ -78,9 +82,9 @@ export function use_drop_and_paste(on_file: OnFile): boolean {
     const drop = (event: DragEvent) => {
       event.preventDefault();
       set_dragging(false);
-      take(first_file(event.dataTransfer));
+      take(event.dataTransfer);
     };
-    const paste = (event: ClipboardEvent) => void take(first_file(event.clipboardData));
+    const paste = (event: ClipboardEvent) => take(event.clipboardData);
     document.addEventListener('dragover', over);
     document.addEventListener('dragleave', leave);
     document.addEventListener('drop', drop);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
-  k_colors, k_formats, k_methods, option_errors, rule_applies, rules_for, with_option, type Choice, type Options,
+  k_colors, k_deliveries, k_formats, k_methods, k_placements, option_errors, placement_applies, rule_applies, rules_for, with_option, type Choice,
+  type Options,
 } from '../options';
 
 interface Props {
@@ -88,6 +89,9 @@ export function Controls({ options, on_change }: Props) {
       <Pills name="rule" legend="Rule" choices={rules_for(options.method)} value={options.rule} on_pick={pick('rule')}
         is_enabled={(rule) => rule_applies(options.method, rule)} />
       <Pills name="color" legend="Colour" choices={k_colors} value={options.color} on_pick={pick('color')} />
+      <Pills name="placement" legend="Placement" choices={k_placements} value={options.placement} on_pick={pick('placement')}
+        is_enabled={(placement) => placement_applies(options.method, placement)} />
+      <Pills name="delivery" legend="Results" choices={k_deliveries} value={options.delivery} on_pick={pick('delivery')} />
       <OutputFormat options={options} on_change={on_change} />
     </form>
   );

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { NodeState } from '../api';
 import { duration_text } from '../text';
@@ -44,11 +45,10 @@ function use_light_dismiss() {
 function NodeDetails({ node }: { node: NodeState }) {
   const details = use_light_dismiss();
   const fallbacks = node.fallbacks ?? [];
-  const summary = [node.node_name, node.version && `v${node.version}`, node.backend].filter(Boolean).join(' · ');
   return (
     <details ref={details} class="node">
       <summary>
-        <span class="node-summary">{summary || 'Node'}</span>
+        <span class="node-summary">{node.node_name || 'Node'}</span>
         {fallbacks.length > 0 && <span class="badge warn">{fallbacks.length} fallback{fallbacks.length > 1 ? 's' : ''}</span>}
       </summary>
       <div class="popover">
@@ -64,7 +64,13 @@ function NodeDetails({ node }: { node: NodeState }) {
   );
 }
 
-export function Header({ session }: { session: Session }) {
+interface Props {
+  session: Session;
+  tabs?: ComponentChildren;
+  chips?: ComponentChildren;
+}
+
+export function Header({ session, tabs, chips }: Props) {
   const { kind, label } = status_of(use_readiness());
   return (
     <header>
@@ -77,7 +83,11 @@ export function Header({ session }: { session: Session }) {
           </svg>
           <h1>histod</h1>
         </span>
-        <span class={`status ${kind}`} role="status"><i aria-hidden="true" />{label}</span>
+        {tabs}
+        <div class="states">
+          {chips}
+          <span class={`chip ${kind}`} role="status"><i aria-hidden="true" />{label}</span>
+        </div>
         {session.node && <NodeDetails node={session.node} />}
         {session.token && <button type="button" class="quiet" onClick={() => session.sign_out()}>Sign out</button>}
       </div>

@@ -5,7 +5,7 @@ import { ms_text } from '../text';
 import { CopyButton } from './copy_button';
 
 // Seven colours in the order of the phases; the eighth is for what no phase accounts for.
-const color_class = (name: string, i: number) => `phase-${name === 'other' ? 7 : i % 7}`;
+export const color_class = (name: string, i: number) => `phase-${name === 'other' ? 7 : i % 7}`;
 
 function TimingBar({ timing }: { timing: Timing }) {
   const parts = shares(timing);

@@ -4,8 +4,9 @@ import type { Input } from '../input';
 import type { Options } from '../options';
 import type { RunState } from '../use_run';
 import { bytes_text } from '../text';
+import type { Item } from '../work/queue';
 import { Actions } from './actions';
-import { FileButton, type OnFile } from './choose';
+import { FileButton, type OnFiles } from './choose';
 import { Compare } from './compare';
 import { ProblemView } from './problem_view';
 
@@ -13,8 +14,9 @@ interface Props {
   input: Input;
   options: Options;
   run: RunState;
-  on_file: OnFile;
-  on_clear: () => void;
+  stored: Item | null;  // where the file goes to the stored jobs, and no result comes back
+  on_files: OnFiles;
+  on_close: () => void;
   on_retry: () => void;
 }
 
@@ -30,7 +32,8 @@ function Progress({ run }: { run: RunState }) {
   );
 }
 
-function note(input: Input, run: RunState): string {
+function note(input: Input, run: RunState, stored: Item | null): string {
+  if (stored) return stored.state === 'stored' ? `Stored as job ${stored.job}. Its result is saved from the list of jobs.` : '';
   const result = run.result;
   if (result?.preview_problem) return `The result is ready to download. There is no preview: ${result.preview_problem.title}.`;
   if (input.before_url !== null) return '';
@@ -38,24 +41,24 @@ function note(input: Input, run: RunState): string {
   return run.busy ? 'Browsers cannot show this file as it is. The result will appear here.' : '';
 }
 
-export function Stage({ input, options, run, on_file, on_clear, on_retry }: Props) {
-  const text = note(input, run);
-  const problem = run.busy ? null : run.problem;
+export function Stage({ input, options, run, stored, on_files, on_close, on_retry }: Props) {
+  const text = note(input, run, stored);
+  const problem = run.busy ? null : stored ? stored.problem : run.problem;
   const heading = useRef<HTMLHeadingElement>(null);
   // The button that was pressed is gone: a reader by keyboard goes on from here.
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   return (
     <section class="panel stage" aria-label="Image">
       <div class="panel-head file-bar">
-        <h2 ref={heading} tabIndex={-1} title={input.filename}>{input.filename}</h2>
+        <h2 ref={heading} tabIndex={-1} title={input.filename}><bdi>{input.filename}</bdi></h2>
         <small>{input.format === 'other' ? 'unknown format' : input.format.toUpperCase()}, {bytes_text(input.blob.size)}</small>
-        <FileButton on_file={on_file} label="Replace" kind="quiet" />
-        <button type="button" class="quiet" onClick={on_clear}>Close</button>
+        <FileButton on_files={on_files} label="Add files" kind="quiet" />
+        <button type="button" class="quiet" onClick={on_close}>Close</button>
       </div>
       <div class={`canvas${problem ? ' failed' : ''}`} aria-busy={run.busy}>
         {problem
           ? <ProblemView problem={problem} on_retry={on_retry} />
-          : <Compare key={input.filename} before_url={input.before_url} after_url={run.result?.preview_url ?? null} name={input.filename} />}
+          : <Compare key={input.before_url ?? input.filename} before_url={input.before_url} after_url={run.result?.preview_url ?? null} name={input.filename} />}
         <Progress run={run} />
         {text && <p class="note">{text}</p>}
       </div>

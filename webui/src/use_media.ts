@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useEffect, useState } from 'preact/hooks';
+
+export function use_media(query: string): boolean {
+  const [matches, set_matches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const media = matchMedia(query);
+    const changed = () => set_matches(media.matches);
+    changed();
+    media.addEventListener('change', changed);
+    return () => media.removeEventListener('change', changed);
+  }, [query]);
+  return matches;
+}
+
+// The time, told anew each second while something shown depends on it.
+export function use_clock(active: boolean): number {
+  const [now_ms, set_now] = useState(Date.now);
+  useEffect(() => {
+    if (!active) return;
+    set_now(Date.now());
+    const timer = setInterval(() => set_now(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [active]);
+  return now_ms;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of somebody who has signed in: five tabs over one feed.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { FeedSource } from '../feed/source';
+import { browser_wire } from '../feed/wire';
+import { FleetSource } from '../model/fleet_source';
+import { use_part } from '../observable';
+import { k_tabs, tab_after_key, tab_hash, type Route, type Tab } from '../route';
+import { use_route } from '../use_route';
+import type { Session } from '../use_session';
+import { Events } from './events';
+import { Fleet } from './fleet';
+import { Header } from './header';
+import { LinkChip, ZookeeperChip } from './link_chip';
+import { Logs } from './logs';
+import { Rollout } from './rollout';
+import { Workbench } from './workbench';
+
+const k_titles: Record<Tab, string> = { work: 'Work', fleet: 'Fleet', rollout: 'Rollout', events: 'Events', logs: 'Logs' };
+
+interface Sources {
+  feed: FeedSource;
+  fleet: FleetSource;
+}
+
+function use_sources(session: Session): Sources {
+  const [sources] = useState((): Sources => {
+    const signed_out = () => session.sign_out('The server no longer accepts this token. Sign in again.');
+    return { feed: new FeedSource(browser_wire(session.token), signed_out), fleet: new FleetSource(session.token, signed_out) };
+  });
+  useEffect(() => {
+    const wake = () => document.visibilityState === 'visible' && sources.feed.wake();
+    addEventListener('online', wake);
+    document.addEventListener('visibilitychange', wake);
+    return () => {
+      removeEventListener('online', wake);
+      document.removeEventListener('visibilitychange', wake);
+      sources.feed.stop();
+      sources.fleet.stop();
+    };
+  }, []);
+  return sources;
+}
+
+function Tabs({ chosen }: { chosen: Tab }) {
+  const list = useRef<HTMLDivElement>(null);
+  const key_down = (event: KeyboardEvent) => {
+    const next = tab_after_key(event.key, chosen);
+    if (next === null || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    location.hash = tab_hash(next);
+    list.current?.querySelector<HTMLElement>(`#tab-${next}`)?.focus();
+  };
+  return (
+    <div ref={list} class="tabs" role="tablist" aria-label="Views" onKeyDown={key_down}>
+      {k_tabs.map((tab) => (
+        <a key={tab} id={`tab-${tab}`} href={tab_hash(tab)} role="tab" aria-selected={tab === chosen} aria-controls={`panel-${tab}`}
+          tabIndex={tab === chosen ? 0 : -1}>{k_titles[tab]}</a>
+      ))}
+    </div>
+  );
+}
+
+function Alert({ sources }: { sources: Sources }) {
+  const cluster = use_part(sources.fleet, (state) => state.cluster);
+  if (!cluster?.alert) return null;
+  return (
+    <div class="cluster-alert" role="alert">
+      <b>Cluster alert</b><span>{cluster.alert_detail || 'The fleet is not as it should be.'}</span><a href="#fleet">Look at the fleet</a>
+    </div>
+  );
+}
+
+// A view stays once it was looked at, so that it keeps what was chosen in it.
+function use_visited(tab: Tab): ReadonlySet<Tab> {
+  const [visited] = useState(() => new Set<Tab>(['work']));
+  visited.add(tab);
+  return visited;
+}
+
+function view_of(tab: Tab, route: Route, sources: Sources, session: Session) {
+  const active = route.tab === tab;
+  switch (tab) {
+    case 'work':
+      return <Workbench session={session} feed={sources.feed} active={active} />;
+    case 'fleet':
+      return <Fleet feed={sources.feed} fleet={sources.fleet} token={session.token} active={active} />;
+    case 'rollout':
+      return <Rollout feed={sources.feed} active={active} />;
+    case 'events':
+      return <Events feed={sources.feed} token={session.token} target={route.target} active={active} />;
+    case 'logs':
+      return <Logs feed={sources.feed} fleet={sources.fleet} active={active} />;
+  }
+}
+
+export function Shell({ session }: { session: Session }) {
+  const route = use_route();
+  const sources = use_sources(session);
+  const visited = use_visited(route.tab);
+  return (
+    <>
+      <Header session={session} tabs={<Tabs chosen={route.tab} />}
+        chips={<><ZookeeperChip fleet={sources.fleet} /><LinkChip feed={sources.feed} /></>} />
+      <Alert sources={sources} />
+      <main>
+        {k_tabs.map((tab) => (
+          <div key={tab} id={`panel-${tab}`} role="tabpanel" aria-labelledby={`tab-${tab}`} hidden={tab !== route.tab}>
+            {visited.has(tab) && view_of(tab, route, sources, session)}
+          </div>
+        ))}
+      </main>
+    </>
+  );
+}
