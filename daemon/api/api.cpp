@@ -162,11 +162,12 @@ void Api::tell(std::string_view kind, const http::RequestHead& head, std::string
 
 std::optional<Problem> Api::authorize(const http::RequestHead& head, Role needed, std::uint64_t& retry_after_s) {
   const std::string trace = traceparent_of(head);
-  std::string credential(head.field("Authorization"));
+  std::string_view credential = head.field("Authorization");
   // A browser cannot send its token with a WebSocket. A ticket that is none any more counts as a wrong token.
   const std::string_view ticket = credential.empty() && wants_feed(head) ? offered_ticket(head) : std::string_view();
   if (!ticket.empty() && services_.tickets.redeem(ticket)) return std::nullopt;
-  if (!ticket.empty()) credential = fmt::format("Bearer {}", ticket);
+  const std::string spent = ticket.empty() ? "" : fmt::format("Bearer {}", ticket);
+  if (!ticket.empty()) credential = spent;
   const Verdict verdict = services_.auth.check(credential, head.peer, needed);
   switch (verdict.access) {
     case Access::granted:
