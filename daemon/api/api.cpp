@@ -61,6 +61,7 @@ constexpr std::array k_routes{
     Route{"POST", "/v1/peer/events", Role::peer, BodyKind::events, peer_events},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
+    Route{"GET", "/v1/nodes", Role::read, BodyKind::none, nodes},
     Route{"POST", "/upload", Role::submit, BodyKind::image, upload},
     Route{"GET", "/download/{}", Role::read, BodyKind::none, download},
     Route{"GET", "/health", Role::none, BodyKind::none, health_original},

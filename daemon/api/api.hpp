@@ -143,6 +143,7 @@ void events_list(Context context);
 void tickets_post(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
+void nodes(Context context);
 void openapi(Context context);  // page.cpp
 void page(Context context);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "daemon/api/api.hpp"
+#include "daemon/api/fan_out.hpp"
 #include "daemon/api/results.hpp"
 #include "daemon/fleet_snapshot.hpp"
 #include "daemon/worker.hpp"
@@ -24,7 +27,9 @@ json::array workers_json(const Services& services) {
                                {"leased_bytes", s.pool.leased_bytes},
                                {"budget_bytes", s.pool.budget_bytes},
                                {"pages", page_kind_name(s.pool.resident_pages)},
-                               {"images", s.pipeline.images}});
+                               {"requests", worker->http_stats().requests.get()},
+                               {"images", s.pipeline.images},
+                               {"images_busy_ns", s.pipeline.spent.total_ns() - s.pipeline.spent.receive_ns}});
   }
   return out;
 }
@@ -54,25 +59,33 @@ json::object limits_json(const Options& o) {
           {"connections", o.connections}};
 }
 
-}  // namespace
-
-void node(Context context) {
-  const Services& services = context.services;
+json::object node_json(const Services& services) {
   json::array fallbacks;
   for (const Fallback& fallback : services.fallbacks)
     fallbacks.push_back(json::object{{"what", fallback.what}, {"why", fallback.why}});
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - services.started);
-  context.send(json_response(200, json::object{{"version", HISTOD_VERSION},
-                                               {"node_name", services.options.node_name},
-                                               {"backend", net::http::io_backend()},
-                                               {"isa", services.isa},
-                                               {"uptime_s", uptime.count()},
-                                               {"workers", workers_json(services)},
-                                               {"arenas", arenas_json(services.placement)},
-                                               {"fallbacks", std::move(fallbacks)},
-                                               {"fleet", fleet_json(*services.fleet.read())},
-                                               {"limits", limits_json(services.options)}}));
+  return {{"version", HISTOD_VERSION},
+          {"id", services.identity},
+          {"node_name", services.options.node_name},
+          {"backend", net::http::io_backend()},
+          {"isa", services.isa},
+          {"uptime_s", uptime.count()},
+          {"workers", workers_json(services)},
+          {"arenas", arenas_json(services.placement)},
+          {"fallbacks", std::move(fallbacks)},
+          {"fleet", fleet_json(*services.fleet.read())},
+          {"limits", limits_json(services.options)}};
+}
+
+}  // namespace
+
+void node(Context context) { context.send(json_response(200, node_json(context.services))); }
+
+void nodes(Context context) {
+  const json::object own{{"nodes", json::array{node_json(context.services)}}};
+  const MergedList all{.member = "nodes", .limit = std::numeric_limits<std::uint64_t>::max(), .newest_first = false};
+  answer_list(std::move(context), all, own);
 }
 
 }  // namespace histod::daemon::api

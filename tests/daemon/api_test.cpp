@@ -56,6 +56,7 @@ constexpr Promise k_promises[] = {
     {"POST", "/v1/peer/parts/apply", Role::peer, BodyKind::image},
     {"GET", "/v1/cluster", Role::read, BodyKind::none},
     {"GET", "/v1/node", Role::read, BodyKind::none},
+    {"GET", "/v1/nodes", Role::read, BodyKind::none},
     {"POST", "/upload", Role::submit, BodyKind::image},
     {"GET", "/download/01ARZ3NDEKTSV4RRFFQ69G5FAV_final.png", Role::read, BodyKind::none},
     {"GET", "/health", Role::none, BodyKind::none},

@@ -94,6 +94,27 @@ TEST(FanOut, OnlyANodeIsAnsweredFromWhatIsHereAlone) {
   EXPECT_EQ(fleet[1].get("/v1/jobs/" + id).status, 404u) << "who has no token asks nobody";
 }
 
+TEST(FanOut, NodesTellOfThemselvesThroughAnyOfThem) {
+  FleetRig fleet(3);
+  for (const std::size_t asked : {0u, 2u}) {
+    const Told told = fleet[asked].get("/v1/nodes");
+    ASSERT_EQ(told.status, 200u) << told.body;
+    const auto answer = told.json();
+    EXPECT_FALSE(answer.contains("unreachable"));
+    std::vector<std::string> names;
+    for (const auto& node : answer.at("nodes").as_array()) {
+      names.emplace_back(node.at("node_name").as_string());
+      EXPECT_EQ(node.at("id").as_string(), identity_of(names.back()));
+      EXPECT_EQ(node.at("workers").as_array().size(), 1u);
+    }
+    EXPECT_THAT(names, ElementsAre("N1", "N2", "N3"));
+  }
+  fleet.publish({{"N2", "http://127.0.0.1:1"}});
+  const auto rest = fleet[0].get("/v1/nodes").json();
+  EXPECT_EQ(rest.at("nodes").as_array().size(), 2u);
+  EXPECT_EQ(rest.at("unreachable"), boost::json::parse(R"(["N2"])"));
+}
+
 TEST(FanOut, ListsAreOfAllNodes) {
   FleetRig fleet(3);
   std::vector<std::string> all;

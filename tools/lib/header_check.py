@@ -41,8 +41,8 @@ def read_commands(build, root):
         path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), root)
         words, keep, skip = shlex.split(entry["command"]), [], False
         for word in words:
-            if skip or word in ("-c", "-o"):
-                skip = word == "-o"
+            if skip or word in ("-c", "-o", "-include", "-Winvalid-pch"):  # a precompiled header is what the build adds
+                skip = word in ("-o", "-include") and not skip
             elif not word.endswith((".cpp", ".cc", ".cxx")) and os.path.basename(word) != "ccache":
                 keep.append(word)
         commands.append((path, keep))
