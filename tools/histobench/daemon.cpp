@@ -154,6 +154,16 @@ Daemon::Memory Daemon::memory() const {
   return memory;
 }
 
+double Daemon::cpu_seconds() const {
+  const std::string stat = text_of(fmt::format("/proc/{}/stat", process_->pid()));
+  std::istringstream fields(stat.substr(std::min(stat.rfind(')') + 1, stat.size())));  // its name may have spaces
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  double user_ticks = 0, system_ticks = 0;
+  fields >> user_ticks >> system_ticks;
+  return (user_ticks + system_ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
 void Daemon::reset_peak() { std::ofstream(fmt::format("/proc/{}/clear_refs", process_->pid())) << "5"; }
 
 unsigned Daemon::descriptors() const {

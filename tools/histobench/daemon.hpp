@@ -31,6 +31,7 @@ class Daemon {
     double pool = 0;  ///< of what is resident: mappings of 64 MiB and more without a file, which only the pool has
   };
   Memory memory() const;
+  double cpu_seconds() const;    ///< of all its threads, since it began, in the kernel's ticks
   void reset_peak();             ///< the peak begins anew at what is resident now
   unsigned descriptors() const;  ///< open ones
 

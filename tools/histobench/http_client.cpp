@@ -66,10 +66,12 @@ std::optional<ReplyHead> parse_reply_head(std::string_view received) {
 }
 
 std::string request_head(std::string_view method, std::string_view target, std::string_view authorization,
-                         std::size_t body_bytes) {
-  return fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{}{}{}Content-Length: {}\r\n\r\n", method, target,
-                     authorization.empty() ? "" : "Authorization: ", authorization, authorization.empty() ? "" : "\r\n",
-                     body_bytes);
+                         std::size_t body_bytes, std::string_view content_type) {
+  const auto field = [](std::string_view name, std::string_view value) {
+    return value.empty() ? std::string() : fmt::format("{}: {}\r\n", name, value);
+  };
+  return fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{}{}Content-Length: {}\r\n\r\n", method, target,
+                     field("Authorization", authorization), field("Content-Type", content_type), body_bytes);
 }
 
 int connect_to(std::uint16_t port) {

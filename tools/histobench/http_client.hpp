@@ -24,7 +24,7 @@ std::optional<ReplyHead> parse_reply_head(std::string_view received);
 
 /// The header section of a request with a body of that size.
 std::string request_head(std::string_view method, std::string_view target, std::string_view authorization,
-                         std::size_t body_bytes);
+                         std::size_t body_bytes, std::string_view content_type = {});
 
 int connect_to(std::uint16_t port);  ///< 127.0.0.1, without Nagle's delay; throws Failure
 

@@ -19,6 +19,8 @@ constexpr std::array k_suites{
     Suite{"memory", "start, idle and peak memory of the daemon", run_memory_suite},
     Suite{"scaling", "one thread beside two and more, in process", run_scaling_suite},
     Suite{"node", "this machine's memory, loopback and codecs, and how close the daemon comes to them", run_node_suite},
+    Suite{"feed", "thousands of idle and hundreds of busy readers of the live feed, and some that do not keep up",
+          run_feed_suite},
     Suite{"soak", "ten minutes of everything at once: what fails, what grows; runs only when it is named",
           run_soak_suite, true},
 };
