@@ -132,6 +132,27 @@ class HistobenchTest(unittest.TestCase):
         self.assertIn("kinds of requests", report["machine"]["soak"])
         self.assertIn("soak", run("--help").stdout)
 
+    def test_readers_of_the_feed(self):
+        shown, report = self.measured("--suite", "feed", "--tiny")
+        self.assertTrue(all(row["checked"] and row["verdict"] == "no target" for row in report["rows"]), report)
+        by_work = {}
+        for row in report["rows"]:
+            by_work.setdefault(row["work"], []).append(round(row["ours"][0], 3))
+        self.assertEqual(by_work["connected, with their hello"], [50, 10])
+        self.assertEqual(by_work["readers dropped as too slow"], [3])
+        self.assertGreater(by_work["events delivered, each once, in order"][0], by_work["events posted"][0])
+        for values in zip(*(by_work[f"posted to delivered, {part}"] for part in ("p50", "p99", "max"))):
+            self.assertEqual(list(values), sorted(values))
+            self.assertGreater(values[0], 0)
+        self.assertEqual({row["unit"] for row in report["rows"]}, {"", "MiB", "KiB", "s", "%", "1/s", "ms"})
+        self.assertIn("50 idle readers, 10 busy", shown)
+
+    def test_readers_for_whom_there_are_no_files(self):
+        done = subprocess.run(["bash", "-c", 'ulimit -n 300; exec "$0" --suite feed --tiny', os.environ["HISTOBENCH"]],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "suite feed: [0-9]+ files must be open at once, .* the hard limit is 300")
+
     def test_chart_is_a_picture_of_the_ratios(self):
         with tempfile.TemporaryDirectory() as folder:
             path, table = pathlib.Path(folder) / "c.svg", pathlib.Path(folder) / "c.json"

@@ -119,8 +119,8 @@ void AskLine::ready() {
   if (got == 0 && line_.empty()) return hang_up();  // it may: nothing was asked for long
   if (got == 0) throw Failure("the server closed the connection without an answer");
   if (got > 0) received_.append(some.data(), static_cast<std::size_t>(got));
+  const bool answered = !received_.empty() && !line_.empty() && take_answer();
   if (!received_.empty() && line_.empty()) throw Failure("the server sent more than its answers");
-  const bool answered = !received_.empty() && take_answer();
   if (!line_.empty() && (answered || !line_.front().request.empty())) send();
 }
 

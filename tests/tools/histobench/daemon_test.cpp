@@ -60,6 +60,16 @@ TEST_F(FakeDaemon, ItsMemoryIsReadFromTheKernel) {
   EXPECT_LT(memory.resident_peak, 1000);
 }
 
+TEST_F(FakeDaemon, ItsCpuTimeIsReadFromTheKernel) {
+  const Daemon daemon = start("wrong");
+  const double before = daemon.cpu_seconds();
+  EXPECT_GE(before, 0);
+  HttpClient client(daemon.port(), daemon.authorization());
+  const std::string sent(1000, 'x');
+  while (daemon.cpu_seconds() == before) client.post("/v1/echo", std::as_bytes(std::span(sent)));
+  EXPECT_GT(daemon.cpu_seconds(), before);
+}
+
 TEST_F(FakeDaemon, ItsDescriptorsAreCounted) {
   const Daemon daemon = start("wrong");
   const std::string sent = "bytes";

@@ -60,6 +60,8 @@ TEST(RequestHead, IsWhatAServerExpects) {
             "12\r\n\r\n");
   EXPECT_EQ(request_head("GET", "/", "", 0), "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
       << "no token, no field";
+  EXPECT_THAT(request_head("POST", "/", "Bearer t", 2, "application/json"),
+              testing::HasSubstr("\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"));
 }
 
 TEST(ReplyHead, RefusesWhatCannotBeFramed) {

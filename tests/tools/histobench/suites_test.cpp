@@ -7,6 +7,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tools/histobench/cli.hpp"
 #include "tools/histobench/failure.hpp"
@@ -145,6 +148,30 @@ TEST_F(SuitesTest, WrongAnswersAreNotSoaked) {
   ::setenv("FAKE", "wrong", 1);
   EXPECT_THROW(run_soak_suite(settings, sink), Failure);
   EXPECT_THAT(rows, IsEmpty());
+}
+
+TEST_F(SuitesTest, ADaemonWithoutAFeedHasNoReaders) {
+  EXPECT_THROW(run_feed_suite(settings, sink), Failure);
+  ASSERT_THAT(rows, SizeIs(1)) << "what it takes before any came";
+  EXPECT_EQ(rows[0].work, "resident");
+}
+
+TEST_F(SuitesTest, ReadersForWhomThereAreNoFilesAreNotBegun) {
+  const pid_t child = ::fork();  // a hard limit cannot be raised again
+  if (child == 0) {
+    const rlimit few{200, 200};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    try {
+      run_feed_suite(settings, sink);
+    } catch (const Failure& failure) {
+      const std::string what = failure.what();
+      ::_exit(what.contains("the hard limit is 200") ? 7 : 8);
+    }
+    ::_exit(9);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
 TEST_F(SuitesTest, MemoryIsHeldAgainstFixedLimits) {
