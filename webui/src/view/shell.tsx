@@ -23,6 +23,17 @@ interface Sources {
   fleet: FleetSource;
 }
 
+// The next turn might come when a state is over again that the feed has told of.
+function hurry_on_news({ feed, fleet }: Sources): () => void {
+  const latest = () => feed.now().feed.notable.events.filter((event) => event.kind !== 'secops').pop();
+  let known = latest();
+  return feed.subscribe(() => {
+    const now = latest();
+    if (now !== known) fleet.hurry();
+    known = now;
+  });
+}
+
 function use_sources(session: Session): Sources {
   const [sources] = useState((): Sources => {
     const signed_out = () => session.sign_out('The server no longer accepts this token. Sign in again.');
@@ -32,7 +43,9 @@ function use_sources(session: Session): Sources {
     const wake = () => document.visibilityState === 'visible' && sources.feed.wake();
     addEventListener('online', wake);
     document.addEventListener('visibilitychange', wake);
+    const forget = hurry_on_news(sources);
     return () => {
+      forget();
       removeEventListener('online', wake);
       document.removeEventListener('visibilitychange', wake);
       sources.feed.stop();
