@@ -38,7 +38,7 @@ test('each tool has its lane, and an event may name another', () => {
     const [run] = rollout_runs([said(0, tool, { resource: 'x', status: 'succeeded' })]);
     assert.equal(k_layers.find((one) => run!.lanes[one].length > 0), layer, tool);
   }
-  const [run] = rollout_runs([said(0, 'ansible', { resource: 'join', layer: 'kubernetes', status: 'succeeded' }), said(0, 'novel', { layer: 'moon' })]);
+  const [run] = rollout_runs([said(0, 'ansible', { resource: 'join', layer: 'kubernetes', status: 'succeeded' }), said(0, 'novel', { layer: 'moon', resource: 'crater', status: 'skipped' })]);
   assert.deepEqual([run!.lanes.kubernetes.length, run!.lanes.workload.length], [1, 1]);
 });
 
@@ -51,6 +51,34 @@ test('a failure keeps its message; a second try clears it', () => {
   assert.deepEqual([again!.lanes.gitops[0]!.error, again!.lanes.gitops[0]!.duration_ms, verdict(again!)], ['', 2000, 'done']);
   const [bare] = rollout_runs([said(0, 'k8s', { resource: 'pod', message: 'CrashLoopBackOff' }, { severity: 'error' })]);
   assert.equal(bare!.lanes.workload[0]!.error, 'CrashLoopBackOff');
+});
+
+test('a version, a plan and a heading are no resources; a failure that names none is a line', () => {
+  const play = { type: 'io.histod.rollout.ansible.play_started' };
+  const events = [
+    said(0, 'terraform', { status: 'started', message: 'Terraform 1.11.4' }), said(1, 'terraform', { resource: 'server.a', message: 'Plan to create' }),
+    said(2, 'ansible', { resource: 'Prepare', status: 'started' }, play),
+  ];
+  assert.deepEqual(rollout_runs(events), []);
+  const [run] = rollout_runs([...events, said(9, 'terraform', { resource: 'server.a', status: 'succeeded', duration_ms: 2000 }),
+    said(9, 'terraform', { message: 'no such provider' }, { severity: 'error' })]);
+  assert.deepEqual(run!.lanes.hardware.map(({ name, status, events: count }) => [name, status, count]), [['server.a', 'succeeded', 1], ['no such provider', 'failed', 1]]);
+  assert.deepEqual([run!.start_ms, run!.lanes.os.length, verdict(run!)], [k_start_ms + 7000, 0, 'failed']);
+});
+
+test('a task on many hosts stands as the worst of them, whoever is last', () => {
+  const on = (host: string, second: number, data: Record<string, unknown>) => said(second, 'ansible', { resource: 'sysctl', ...data }, { node: host });
+  const started = on('node-1', 0, { status: 'started' });
+  const task = (...events: ReturnType<typeof said>[]) => rollout_runs([started, ...events])[0]!;
+  const failed = task(on('a', 1, { status: 'changed', duration_ms: 900 }), on('b', 2, { status: 'failed', error: 'no space', duration_ms: 1900 }),
+    on('c', 3, { status: 'failed', error: 'no space', duration_ms: 1800 }), on('d', 4, { status: 'succeeded', duration_ms: 1000 }));
+  const [line] = failed.lanes.os;
+  assert.deepEqual([line!.status, line!.hosts, line!.error, line!.duration_ms, verdict(failed)], ['failed', 4, 'b, c: no space', 1900, 'failed']);
+  assert.equal(task(on('a', 1, { status: 'succeeded' }), on('b', 2, { status: 'skipped' })).lanes.os[0]!.status, 'succeeded');
+  const ignored = task(on('a', 1, { status: 'failed', ignored: true, error: 'no disk' }), on('b', 2, { status: 'succeeded' }));
+  assert.deepEqual([ignored.lanes.os[0]!.status, ignored.lanes.os[0]!.error, ignored.counts.ignored, verdict(ignored)], ['ignored', 'a: no disk', 1, 'done']);
+  const again = task(on('a', 1, { status: 'failed', error: 'x' }), on('node-1', 2, { status: 'started' }), on('a', 3, { status: 'succeeded' }));
+  assert.deepEqual([again.lanes.os[0]!.status, again.lanes.os[0]!.hosts, again.lanes.os[0]!.error], ['succeeded', 1, '']);
 });
 
 test('a tool that tells only the end still has a bar as long as it took', () => {
@@ -77,13 +105,13 @@ test('out of order is put in order, and a run has bounds', () => {
 });
 
 test('names of objects’ own members are names like any other', () => {
-  const [run] = rollout_runs([said(0, 'constructor', { layer: '__proto__', resource: 'toString', status: 'hasOwnProperty' })]);
+  const [run] = rollout_runs([said(0, 'constructor', { layer: '__proto__', resource: 'toString', status: 'hasOwnProperty' }, { severity: 'ok' })]);
   assert.equal(run!.lanes.workload[0]!.name, 'toString');
 });
 
 test('bars stay inside, and are never too short to be seen', () => {
   const resource = (start_ms: number, end_ms: number | null) => ({
-    name: '', tool: '', status: 'running' as const, start_ms, end_ms, duration_ms: null, message: '', error: '', events: 1,
+    name: '', tool: '', status: 'running' as const, start_ms, end_ms, duration_ms: null, message: '', error: '', hosts: 0, events: 1,
   });
   for (const [start, end] of [[0, 0], [100, 100], [-50, 200], [40, null], [300, 400]] as const) {
     const { left, width } = bar_of(resource(start, end), 0, 100);

@@ -16,7 +16,7 @@ const k_layer_words: Record<Layer, [string, string]> = {
 };
 
 const k_status_words: Record<Status | 'waiting', string> = {
-  running: 'running', succeeded: 'succeeded', changed: 'changed', skipped: 'skipped', failed: 'failed', waiting: 'nothing yet',
+  running: 'running', succeeded: 'succeeded', changed: 'changed', skipped: 'skipped', failed: 'failed', ignored: 'failed, ignored', waiting: 'nothing yet',
 };
 
 interface Time {
@@ -40,7 +40,7 @@ function Line({ resource, time }: { resource: Resource; time: Time }) {
     <li class={`resource ${resource.status}`}>
       <StatusIcon status={resource.status} />
       <span class="resource-name" title={one_line(resource.message)}><bdi>{one_line(resource.name, 160)}</bdi></span>
-      <span class="resource-tool">{one_line(resource.tool, 32)}</span>
+      <span class="resource-tool">{one_line(resource.tool, 32)}{resource.hosts > 1 && ` ×${resource.hosts}`}</span>
       <Bar resource={resource} time={time} />
       {resource.error && <p class="resource-error"><bdi>{one_line(resource.error, 1_000)}</bdi></p>}
     </li>
@@ -87,7 +87,7 @@ interface SummaryProps {
 function Summary({ run, shown, at, ongoing }: SummaryProps) {
   const { counts } = shown;
   const state = verdict(shown);
-  const told = (['failed', 'running', 'succeeded', 'changed', 'skipped'] as const).filter((status) => counts[status] > 0);
+  const told = (['failed', 'ignored', 'running', 'succeeded', 'changed', 'skipped'] as const).filter((status) => counts[status] > 0);
   return (
     <p class="run-summary">
       <span class={`chip ${k_verdict_tones[state]}`}><i aria-hidden="true" />{k_verdict_words[state]}</span>
