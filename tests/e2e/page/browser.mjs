@@ -7,9 +7,8 @@ import { chromium } from 'playwright-core';
 export const origin = (process.env.HISTOD_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
 
 // A token that may submit: from HISTOD_TOKEN, or from the file's lines "ROLE TOKEN [NAME]".
-export function readToken() {
+export function readToken(file = process.env.HISTOD_TOKEN_FILE) {
   if (process.env.HISTOD_TOKEN) return process.env.HISTOD_TOKEN;
-  const file = process.env.HISTOD_TOKEN_FILE;
   if (!file) throw new Error('set HISTOD_URL and HISTOD_TOKEN_FILE (or HISTOD_TOKEN)');
   const lines = readFileSync(file, 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
   const found = lines.find(([role]) => role === 'submit' || role === 'admin');
@@ -22,7 +21,7 @@ export function launch() {
     executablePath: process.env.HISTOD_CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
+      '--disable-component-update', '--disable-sync', '--no-proxy-server'],
   });
 }
 
@@ -36,8 +35,8 @@ export function watchForTrouble(page) {
   return trouble;
 }
 
-export async function signIn(page, token) {
-  await page.goto(origin + '/');
+export async function signIn(page, token, at = origin) {
+  await page.goto(at + '/');
   await page.getByLabel('Access token').fill(token);
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
