@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stand-in for a node of a fleet: serves the built page and the API that the page reads, so that a test can say what
-// happens. As a program: HISTOD_WWW=DIST/www node page/mock.mjs [PORT] serves a lively fleet; HISTOD_UPSTREAM and
-// HISTOD_TOKEN name a real node that does the images.
+// happens.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer, request as httpRequest } from 'node:http';
+import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { equalizeAnswer, histogramAnswer } from './naive.mjs';
 import * as story from './story.mjs';
@@ -28,13 +26,11 @@ export class Mock {
   cluster = story.cluster();
   jobs = story.jobs();
   datasets = story.datasets();
-  tick = 0;
   started = Date.now();
   submitted = [];
 
-  constructor({ www, upstream = '', token = '' }) {
-    Object.assign(this, { www, upstream });
-    if (token) this.token = token;
+  constructor({ www }) {
+    this.www = www;
     this.sockets = new WebSocketServer({ noServer: true, maxPayload: 4096, handleProtocols: () => 'histod.events' });
     this.server = createServer((request, response) => this.answer(request, response));
     this.server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
@@ -138,28 +134,18 @@ export class Mock {
       const limit = Math.min(1000, Number(url.searchParams.get('limit') ?? 200));
       this.json(response, 200, { events: this.after(url.searchParams).slice(0, limit), last: this.sequence, identity: this.identity });
     },
-    'POST /v1/equalize': (response, url, body) => this.image(response, url, body, equalizeAnswer),
-    'POST /v1/histogram': (response, url, body) => this.image(response, url, body, histogramAnswer),
+    'POST /v1/equalize': (response, url, body) => this.image(response, body, equalizeAnswer),
+    'POST /v1/histogram': (response, url, body) => this.image(response, body, histogramAnswer),
   };
 
   now() {
-    return Math.floor((Date.now() - this.started) / 2000) + this.tick;
+    return Math.floor((Date.now() - this.started) / 2000);
   }
 
-  image(response, url, body, naive) {
-    if (this.upstream) return this.forward(response, url, body);
+  image(response, body, naive) {
     const answer = naive(body);
     if (!answer) return this.problem(response, 415, 'unknown-format', 'This is not an image format that histod reads', 'the first bytes are those of no format that is known here');
     response.writeHead(200, answer.headers).end(answer.body);
-  }
-
-  forward(response, url, body) {
-    const there = httpRequest(this.upstream + url.pathname + url.search, { method: 'POST', headers: { Authorization: `Bearer ${this.token}`, 'Content-Length': body.length } }, (answer) => {
-      response.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(response);
-    });
-    there.on('error', () => this.problem(response, 503, 'overloaded', 'The server is busy', 'upstream'));
-    there.end(body);
   }
 
   file(path, response) {
@@ -177,12 +163,4 @@ export function tellPast(mock) {
     ...Array.from({ length: 640 }, (_, i) => story.logLine(i, now - 240_000 + i * 375))];
   mock.publish(story.rollout(now - 9.2e6, 'rollout-2026-11-22.2', { replay: true }));
   mock.publish(past.sort((a, b) => (a.time < b.time ? -1 : 1)));
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const mock = await new Mock({ www: process.env.HISTOD_WWW, upstream: process.env.HISTOD_UPSTREAM, token: process.env.HISTOD_TOKEN }).listen(Number(process.argv[2] ?? 0));
-  tellPast(mock);
-  let i = 640;
-  setInterval(() => mock.publish([story.logLine(i++, Date.now())]), 400);
-  console.log(`${mock.origin} token ${mock.token}`);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pictures of a running node's page; docs/take_screenshots.py brings up the fleet that they are of.
 // HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280]
 // Writes OUT/{work,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
 import { mkdirSync } from 'node:fs';
@@ -6,7 +7,7 @@ import { join } from 'node:path';
 import { choose, chooseAll, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
 
 const [out = 'screenshots', ...flags] = process.argv.slice(2);
-const sparkPoints = Number(flags.find((flag) => flag.startsWith('--points='))?.slice('--points='.length) ?? 30);
+const sparkPoints = Number(flags.find((flag) => flag.startsWith('--points='))?.slice('--points='.length) ?? 20);
 const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length);
 mkdirSync(out, { recursive: true });
 const token = readToken();
@@ -63,10 +64,10 @@ async function views(page, suffix, width) {
   await page.locator('.lane').first().waitFor();
   await shoot(page, `rollout-${suffix}`, true);
   await page.getByRole('tab', { name: 'Events' }).click();
+  for (const kind of [/Logs/, /Jobs/]) await page.getByRole('checkbox', { name: kind }).uncheck({ force: true });
   await page.locator('.event.rollout, .event.bad').first().waitFor();
-  await page.getByRole('checkbox', { name: /Logs/ }).uncheck({ force: true });
   if (width > 500) {
-    await page.getByLabel('Search').first().fill('application/histod');
+    await page.getByLabel('Search').first().fill('terraform_data.spare error');
     await page.locator('.event').first().click();
     await page.getByLabel('Search').first().fill('');
   }
@@ -76,6 +77,8 @@ async function views(page, suffix, width) {
   await shoot(page, `logs-${suffix}`);
 }
 
+// All are opened first: what the Fleet view draws over time comes in together.
+const opened = [];
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [1280, 390]) {
     const suffix = `${colorScheme}-${width}`;
@@ -84,12 +87,13 @@ for (const colorScheme of ['light', 'dark']) {
     const page = await context.newPage();
     const seen = watchForTrouble(page);
     await work(page, suffix);
-    await views(page, suffix, width);
-    trouble.push(...seen.filter((line) => !line.includes('415')));
-    await page.close();
-    if (flags.includes('--states')) await otherStates(await context.newPage(), suffix);
-    await context.close();
+    opened.push({ context, page, suffix, width, seen });
   }
+}
+for (const { context, page, suffix, width, seen } of opened) {
+  await views(page, suffix, width);
+  trouble.push(...seen.filter((line) => !line.includes('415')));
+  if (flags.includes('--states')) await otherStates(await context.newPage(), suffix);
 }
 await browser.close();
 if (trouble.length > 0) throw new Error(trouble.join('\n'));

@@ -61,12 +61,12 @@ export interface NodeShare {
   failed: number;
 }
 
-// Each node's part of a dataset, for its bars.
+// Each node's part of a dataset, for its bars, by name: nodes tell it in the order in which they answered.
 export function node_shares(dataset: Dataset): NodeShare[] {
   return (dataset.nodes ?? []).map(({ name, reachable, images }) => ({
     name: name ?? '', reachable: reachable ?? false, total: images?.total ?? 0, counted: images?.counted ?? 0,
     done: images?.done ?? 0, failed: images?.failed ?? 0,
-  }));
+  })).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 // 0 to 1; of an empty dataset nothing is left to do.

@@ -8,12 +8,15 @@ import { Chip, Gauge, Spark } from './bits';
 
 const share_of = ({ leased_bytes = 0, budget_bytes = 0 }: WorkerState) => (budget_bytes > 0 ? leased_bytes / budget_bytes : 0);
 
+// -1: the kernel places it.
+const is_pinned = ({ cpu = -1 }: WorkerState) => cpu >= 0;
+
 function Cpu({ worker }: { worker: WorkerState }) {
   const share = share_of(worker);
-  const title = `CPU ${worker.cpu ?? '?'}: event loop, ${Math.round(100 * share)} % of its slabs leased, ${bytes_text(worker.bytes_in_flight ?? 0)} in flight, ${number_text(worker.images)} images`;
+  const title = `${is_pinned(worker) ? `CPU ${worker.cpu}` : 'Not pinned to a CPU'}: event loop, ${Math.round(100 * share)} % of its slabs leased, ${bytes_text(worker.bytes_in_flight ?? 0)} in flight, ${number_text(worker.images)} images`;
   return (
     <li class="cpu loop" title={title}>
-      <i aria-hidden="true" style={{ height: `${Math.round(100 * share)}%` }} /><span>{worker.cpu ?? '?'}</span>
+      <i aria-hidden="true" style={{ height: `${Math.round(100 * share)}%` }} /><span>{is_pinned(worker) ? worker.cpu : 'any'}</span>
     </li>
   );
 }
