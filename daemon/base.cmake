@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The part of daemon/ that knows no Asio: built once for both back-ends.
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+# It says OPENSSL_SUPPRESS_DEPRECATED before anybody includes OpenSSL.
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/jobs/digest.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/api/auth.cpp
   ${CMAKE_CURRENT_LIST_DIR}/api/event_rates.cpp

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { read_event } from '../../webui/src/feed/event';
 import { empty_feed, take } from '../../webui/src/feed/history';
-import { holdings, known_of, member_session, metric_sum, numa_map, sample_of, session_word, trend_of, with_sample } from '../../webui/src/model/fleet';
+import { holdings, known_of, member_session, numa_map, sample_of, session_word, trend_of, with_reports, with_sample } from '../../webui/src/model/fleet';
 import { job_ms, job_name, node_shares, progress_share } from '../../webui/src/model/jobs';
 import { k_rows_max, row_after_key, scroll_to_row, window_of } from '../../webui/src/model/window';
 import { equalize_query, k_default_options, with_option } from '../../webui/src/options';
@@ -76,26 +76,28 @@ test('ZooKeeper’s state has the original’s words', () => {
   assert.equal(member_session({ name: 'a', self: true }, cluster, told).state, 'LOST');
 });
 
-const k_metrics = `# HELP histod_image_seconds_total Time
-histod_image_seconds_total{worker="0",step="decode"} 1.5
-histod_image_seconds_total{worker="1",step="apply"} 0.5
-histod_image_seconds_total_more 99
-histod_http_requests_total 10
-`;
-
 test('samples of a node become rates; a restart begins anew', () => {
-  assert.equal(metric_sum(k_metrics, 'histod_image_seconds_total'), 2);
-  const worker = (images: number) => ({ workers: [{ images, leased_bytes: 25, budget_bytes: 100 }, { images: 0, leased_bytes: 25, budget_bytes: 100 }] });
-  let samples = with_sample([], sample_of(worker(10), k_metrics, 0));
-  samples = with_sample(samples, sample_of(worker(14), k_metrics.replace('1.5', '1.7').replace('total 10', 'total 30'), 2000));
-  samples = with_sample(samples, sample_of(worker(14), k_metrics.replace('1.5', '1.7').replace('total 10', 'total 30'), 4000));
+  const node = (images: number, busy_ms: number, requests: number) =>
+    ({ workers: [{ images, images_busy_ns: 1e6 * busy_ms, requests, leased_bytes: 25, budget_bytes: 100 }, { images: 0, leased_bytes: 25, budget_bytes: 100 }] });
+  let samples = with_sample([], sample_of(node(10, 2000, 10), 0));
+  samples = with_sample(samples, sample_of(node(14, 2200, 30), 2000));
+  samples = with_sample(samples, sample_of(node(14, 2200, 30), 4000));
   const trend = trend_of(samples);
   assert.deepEqual([trend.images_per_s, trend.requests_per_s, trend.memory], [[2, 0], [10, 0], [0.25, 0.25]]);
   assert.ok(Math.abs(trend.ms_per_image[0]! - 50) < 1e-6);
   assert.equal(trend.ms_per_image[1], null);
-  assert.equal(with_sample(samples, sample_of(worker(1), k_metrics, 6000)).length, 1);
+  assert.equal(with_sample(samples, sample_of(node(1, 1, 1), 6000)).length, 1);
   for (let i = 0; i < 300; i++) samples = with_sample(samples, { ...samples[0]!, at_ms: i, images: 100, requests: 100 });
   assert.equal(samples.length, 91);
+});
+
+test('each node has samples of its own, and one that does not answer begins anew', () => {
+  const node = (node_name: string, images: number) => ({ node_name, workers: [{ images }] });
+  let reports = with_reports(new Map(), { nodes: [node('a', 1), node('b', 5)] }, 0);
+  reports = with_reports(reports, { nodes: [node('a', 3)], unreachable: ['b'] }, 1000);
+  assert.deepEqual([...reports.keys()], ['a']);
+  reports = with_reports(reports, { nodes: [node('a', 4), node('b', 9)] }, 2000);
+  assert.deepEqual([...reports].map(([name, { samples }]) => [name, samples.map(({ images }) => images)]), [['a', [1, 3, 4]], ['b', [9]]]);
 });
 
 test('CPUs are told by NUMA node, and shards by node', () => {

@@ -12,7 +12,9 @@ export interface WorkerState {
   leased_bytes?: number;
   budget_bytes?: number;
   pages?: string;
+  requests?: number;
   images?: number;
+  images_busy_ns?: number;
 }
 
 export interface NodeState {
@@ -62,11 +64,6 @@ async function json_of<T>(answer: Answer<Response>): Promise<Answer<T>> {
 export const get_json = async <T>(path: string, token: string) => json_of<T>(await ask('GET', path, token));
 export const post_json = async <T>(path: string, token: string) => json_of<T>(await ask('POST', path, token));
 export const delete_at = (path: string, token: string) => ask('DELETE', path, token);
-
-export async function get_text(path: string, token: string): Promise<Answer<string>> {
-  const answer = await ask('GET', path, token);
-  return answer.ok ? { ok: true, value: await answer.value.text().catch(() => '') } : answer;
-}
 
 export async function get_blob(path: string, token: string): Promise<Answer<Blob>> {
   const answer = await ask('GET', path, token);

@@ -100,7 +100,7 @@ export class Mock {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     if (url.pathname === '/readyz') return this.json(response, 200, { ready: true, draining: false });
-    if (!url.pathname.startsWith('/v1/') && url.pathname !== '/metrics') return this.file(url.pathname, response);
+    if (!url.pathname.startsWith('/v1/')) return this.file(url.pathname, response);
     if (request.headers.authorization !== `Bearer ${this.token}`) return this.problem(response, 401, 'unauthorized', 'The token was not accepted', '');
     const own = this.routes[`${request.method} ${url.pathname.replace(/\/01[0-9A-Z]{24}/, '/ID')}`];
     if (own) return own.call(this, response, url, body);
@@ -109,7 +109,7 @@ export class Mock {
 
   routes = {
     'GET /v1/node': (response) => this.json(response, 200, story.node(this.now())),
-    'GET /metrics': (response) => response.writeHead(200, { 'Content-Type': 'text/plain' }).end(story.metrics(this.now())),
+    'GET /v1/nodes': (response) => this.json(response, 200, story.nodes(this.now())),
     'GET /v1/cluster': (response) => this.json(response, 200, this.cluster),
     'GET /v1/jobs': (response) => this.json(response, 200, { jobs: this.jobs }),
     'POST /v1/jobs': (response, url, body) => {

@@ -26,21 +26,17 @@ export function node(tick) {
   const workers = Array.from({ length: 8 }, (_, i) => ({
     cpu: i, numa_node: i < 4 ? 0 : 1, bytes_in_flight: Math.round(wave(i) * 24e6), leased_bytes: Math.round(wave(i) * 61e6),
     budget_bytes: 268435456, pages: 'explicit 2 MiB', images: 4100 + Math.round(i * 37 + tick * 9 + 20 * Math.sin(tick / 3.5) + 3 * Math.sin(tick * 1.3)),
-  }));
+  })).map((worker) => ({ ...worker, requests: Math.round(worker.images * 1.35), images_busy_ns: Math.round(worker.images * 8.1e6) }));
   return {
-    version: '0.1.0', backend: 'io_uring', node_name: 'node-1', isa: 'avx2', uptime_s: 93421 + 2 * tick, workers,
+    version: '0.1.0', id: identity, backend: 'io_uring', node_name: 'node-1', isa: 'avx2', uptime_s: 93421 + 2 * tick, workers,
     arenas: [{ numa_node: 0, cpus: [8, 9, 10, 11], threads: 4 }, { numa_node: 1, cpus: [12, 13, 14, 15], threads: 4 }], fallbacks: [],
     fleet: { zookeeper: 'CONNECTED', embedded: false, members: 3, role: 'member', epoch: 7, alert: false },
     limits: { upload_bytes: 268435456 },
   };
 }
 
-export function metrics(tick) {
-  const images = node(tick).workers.reduce((sum, worker) => sum + worker.images, 0);
-  return `histod_image_seconds_total{worker="0",step="decode"} ${(images * 0.0081 + 0.9 * Math.sin(tick / 2.3)).toFixed(4)}
-histod_http_requests_total{worker="0"} ${Math.round(images * 1.35)}
-`;
-}
+// The third does not answer.
+export const nodes = (tick) => ({ nodes: [node(tick), { ...node(tick + 3), id: members[1].id, node_name: 'node-2' }], unreachable: ['node-3'] });
 
 const ulid = (n) => `01KAJ${String(n).padStart(6, '0')}V4T8XW5R6Y9ZB1C`;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fleet as /v1/cluster, /v1/node, /metrics, /v1/datasets and the feed tell it.
+// The fleet as /v1/cluster, /v1/nodes, /v1/datasets and the feed tell it.
 import type { NodeState, WorkerState } from '../api';
 import type { FeedEvent } from '../feed/event';
 import type { Feed } from '../feed/history';
@@ -73,27 +73,16 @@ export interface Sample {
   budget_bytes: number;
 }
 
-// The sum of a metric's samples in the Prometheus text format.
-export function metric_sum(text: string, name: string): number {
-  let sum = 0;
-  for (const line of text.split('\n')) {
-    if (!line.startsWith(name) || !' {'.includes(line.charAt(name.length))) continue;
-    const value = Number(line.slice(line.lastIndexOf(' ') + 1));
-    if (Number.isFinite(value)) sum += value;
-  }
-  return sum;
-}
-
 const sum_of = (workers: readonly WorkerState[], of: (worker: WorkerState) => number | undefined) =>
   workers.reduce((sum, worker) => sum + (of(worker) ?? 0), 0);
 
-export function sample_of(node: NodeState, metrics: string, at_ms: number): Sample {
+export function sample_of(node: NodeState, at_ms: number): Sample {
   const workers = node.workers ?? [];
   return {
     at_ms,
     images: sum_of(workers, (worker) => worker.images),
-    busy_s: metric_sum(metrics, 'histod_image_seconds_total'),
-    requests: metric_sum(metrics, 'histod_http_requests_total'),
+    busy_s: sum_of(workers, (worker) => worker.images_busy_ns) / 1e9,
+    requests: sum_of(workers, (worker) => worker.requests),
     leased_bytes: sum_of(workers, (worker) => worker.leased_bytes),
     budget_bytes: sum_of(workers, (worker) => worker.budget_bytes),
   };
@@ -106,6 +95,26 @@ export function with_sample(samples: readonly Sample[], next: Sample): readonly 
   const last = samples[samples.length - 1];
   if (last && (next.images < last.images || next.requests < last.requests)) return [next];
   return [...samples, next].slice(-k_samples_max);
+}
+
+// What a node says of itself, now and lately.
+export interface NodeReport {
+  node: NodeState;
+  samples: readonly Sample[];
+}
+
+export interface NodeList {
+  nodes?: NodeState[];
+  unreachable?: string[];
+}
+
+// By name. Nodes that do not answer are left out, and begin anew.
+export function with_reports(before: ReadonlyMap<string, NodeReport>, list: NodeList, at_ms: number): ReadonlyMap<string, NodeReport> {
+  const all = (list.nodes ?? []).map((node): [string, NodeReport] => {
+    const name = node.node_name ?? '';
+    return [name, { node, samples: with_sample(before.get(name)?.samples ?? [], sample_of(node, at_ms)) }];
+  });
+  return new Map(all);
 }
 
 export interface Trend {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the node about itself each two seconds, and about the fleet, while the page is looked at; sooner when it is told to.
-import { get_json, get_node, get_text, type Answer, type NodeState } from '../api';
+// Asks about the fleet and about its nodes each two seconds, while the page is looked at; about the fleet sooner when it is told to.
+// The two do not wait for each other: a node that does not answer keeps the list of nodes waiting.
+import { get_json, type Answer } from '../api';
 import { Observable } from '../observable';
 import type { Problem } from '../problem';
-import { sample_of, with_sample, type Cluster, type Sample } from './fleet';
+import { with_reports, type Cluster, type NodeList, type NodeReport } from './fleet';
 
 export interface FleetState {
   cluster: Cluster | null;
-  node: NodeState | null;
-  samples: readonly Sample[];
-  has_metrics: boolean;
+  reports: ReadonlyMap<string, NodeReport> | null;  // by the node's name; null: not told yet
   problem: Problem | null;
 }
 
@@ -18,17 +17,19 @@ const k_hurry_ms = 200;  // what happens at once is asked for once
 
 export class FleetSource extends Observable<FleetState> {
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private nodes_timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
   private hurried = false;  // while it is being asked: what comes may be older than what was told
 
   constructor(private readonly token: string, private readonly on_signed_out: () => void) {
-    super({ cluster: null, node: null, samples: [], has_metrics: true, problem: null });
+    super({ cluster: null, reports: null, problem: null });
     void this.look();
+    void this.look_at_nodes();
   }
 
   stop(): void {
     this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
+    for (const timer of [this.timer, this.nodes_timer]) if (timer !== null) clearTimeout(timer);
   }
 
   // Something has changed: asks soon, and not at the next turn.
@@ -46,25 +47,26 @@ export class FleetSource extends Observable<FleetState> {
   private async look(): Promise<void> {
     this.timer = null;
     this.hurried = false;
-    if (document.visibilityState === 'visible') {
-      const [cluster, node, metrics] = await Promise.all([
-        get_json<Cluster>('/v1/cluster', this.token), get_node(this.token), get_text('/metrics', this.token),
-      ]);
-      if (!this.stopped) this.take(cluster, node, metrics);
-    }
-    if (!this.stopped) this.look_in(this.hurried ? k_hurry_ms : k_poll_ms);
+    const cluster = await this.ask<Cluster>('/v1/cluster');
+    if (this.stopped) return;
+    if (cluster !== null) this.change({ problem: cluster.ok ? null : cluster.problem, ...(cluster.ok ? { cluster: cluster.value } : {}) });
+    this.look_in(this.hurried ? k_hurry_ms : k_poll_ms);
   }
 
-  private take(cluster: Answer<Cluster>, node: Answer<NodeState>, metrics: Answer<string>): void {
-    const failed = !cluster.ok ? cluster.problem : !node.ok ? node.problem : null;
-    if (failed?.status === 401) return this.on_signed_out();
-    const { samples } = this.now();
-    const text = metrics.ok ? metrics.value : '';
-    this.change({
-      problem: failed,
-      has_metrics: metrics.ok,
-      ...(cluster.ok ? { cluster: cluster.value } : {}),
-      ...(node.ok ? { node: node.value, samples: with_sample(samples, sample_of(node.value, text, Date.now())) } : {}),
-    });
+  private async look_at_nodes(): Promise<void> {
+    this.nodes_timer = null;
+    const list = await this.ask<NodeList>('/v1/nodes');
+    if (this.stopped) return;
+    const now = this.now().reports;
+    if (list !== null) this.change({ reports: list.ok ? with_reports(now ?? new Map(), list.value, Date.now()) : now });
+    this.nodes_timer = setTimeout(() => void this.look_at_nodes(), k_poll_ms);
+  }
+
+  // null: nobody looks at the page, so nothing was asked.
+  private async ask<T>(path: string): Promise<Answer<T> | null> {
+    if (document.visibilityState !== 'visible') return null;
+    const answer = await get_json<T>(path, this.token);
+    if (!this.stopped && !answer.ok && answer.problem.status === 401) this.on_signed_out();
+    return answer;
   }
 }

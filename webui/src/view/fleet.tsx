@@ -125,7 +125,7 @@ export function Fleet({ feed, fleet, token, active }: Props) {
   const told = use_part(feed, (one) => one.feed, active);
   const { datasets, jobs } = use_lists(token, active);
   const now_ms = use_clock(active);
-  const { cluster, problem } = state;
+  const { cluster, reports, problem } = state;
   if (!cluster) {
     return (
       <div class="view view-fleet">
@@ -140,7 +140,7 @@ export function Fleet({ feed, fleet, token, active }: Props) {
       <div class="cards">
         {(cluster.members ?? []).map((member) => (
           <NodeCard key={member.name} member={member} session={member_session(member, cluster, told.zookeeper)}
-            known={known_of(member.name, jobs, datasets ?? [], told)} now_ms={now_ms} state={member.self ? state : null} />
+            known={known_of(member.name, jobs, datasets ?? [], told)} now_ms={now_ms} report={reports?.get(member.name)} asked={reports !== null} />
         ))}
         {(cluster.members ?? []).length === 0 && <div class="panel"><Empty title="This node is no member of its fleet">{cluster.zookeeper?.trouble || 'It joins as soon as it has a session with ZooKeeper.'}</Empty></div>}
       </div>

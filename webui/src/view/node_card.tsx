@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { NodeState, WorkerState } from '../api';
 import { one_line } from '../feed/event';
-import { numa_map, trend_of, type Known, type Member, type SessionWord } from '../model/fleet';
-import type { FleetState } from '../model/fleet_source';
+import { numa_map, trend_of, type Known, type Member, type NodeReport, type SessionWord } from '../model/fleet';
 import { bytes_text, duration_text, ms_text, number_text } from '../text';
 import { Chip, Gauge, Spark } from './bits';
 
@@ -52,30 +51,20 @@ function Slabs({ workers }: { workers: readonly WorkerState[] }) {
 
 const last = <T,>(values: readonly T[]) => values[values.length - 1];
 
-function Own({ state }: { state: FleetState }) {
-  const { node, samples, has_metrics } = state;
-  if (!node) return null;
+function Load({ node, samples }: NodeReport) {
   const trend = trend_of(samples);
-  const latency = last(trend.ms_per_image.filter((value) => value !== null));
+  const latency = last(trend.ms_per_image.filter((value) => value !== null)) ?? null;
   return (
     <>
       <Numa node={node} />
       <Slabs workers={node.workers ?? []} />
       <div class="sparks">
         <Spark label="Images/s" values={trend.images_per_s} text={number_text(last(trend.images_per_s), 1)} />
-        <Spark label="Per image" values={trend.ms_per_image} text={has_metrics ? (latency === undefined || latency === null ? '–' : ms_text(latency)) : 'no /metrics'} tone="second" />
+        <Spark label="Per image" values={trend.ms_per_image} text={latency === null ? '–' : ms_text(latency)} tone="second" />
         <Spark label="Requests/s" values={trend.requests_per_s} text={number_text(last(trend.requests_per_s), 1)} />
       </div>
     </>
   );
-}
-
-// Only what is a page can be a link.
-const page_of = (url: string | undefined) => (url && /^https?:\/\/[^\s]+$/.test(url) ? `${url.replace(/\/+$/, '')}/#fleet` : '');
-
-function Elsewhere({ page }: { page: string }) {
-  if (page === '') return <p class="help elsewhere">A node tells its load on its own page only.</p>;
-  return <p class="help elsewhere"><span>A node tells its load on <a href={page} target="_blank" rel="noreferrer">its own page</a>.</span></p>;
 }
 
 function role_of(member: Member): string {
@@ -96,11 +85,12 @@ interface Props {
   session: SessionWord;
   known: Known;
   now_ms: number;
-  state: FleetState | null;  // what the node says of itself; null: of another node than the one that is asked
+  report: NodeReport | undefined;  // what it says of itself; none: it does not answer
+  asked: boolean;  // false: the first answers are awaited
 }
 
-export function NodeCard({ member, session, known, now_ms, state }: Props) {
-  const node = state?.node;
+export function NodeCard({ member, session, known, now_ms, report, asked }: Props) {
+  const node = report?.node;
   const facts = [
     `${number_text(member.cpus)} CPUs`, member.version && `v${member.version}`, node?.backend, node?.isa, node?.uptime_s !== undefined && `up ${duration_text(node.uptime_s)}`,
   ].filter(Boolean);
@@ -115,7 +105,7 @@ export function NodeCard({ member, session, known, now_ms, state }: Props) {
       <p class="help node-facts">{facts.join(' · ')}</p>
       {member.url && <p class="help node-url"><code>{one_line(member.url, 120)}</code></p>}
       <Stats known={known} now_ms={now_ms} />
-      {state ? <Own state={state} /> : <Elsewhere page={page_of(member.url)} />}
+      {report ? <Load {...report} /> : <p class="help elsewhere">{asked ? 'It does not say what it does: it is asked again each two seconds.' : 'Asking …'}</p>}
     </section>
   );
 }
