@@ -4,7 +4,7 @@
 told again, ZooKeeper stops for some seconds, a node is killed and started again, somebody comes with a wrong token. As root, on a
 machine where `ctest --preset release -R e2e_live_page` passes, which also installs what drives the browser.
 
-    docs/take_screenshots.py [--only light-1280] [--state FOLDER]
+    docs/take_screenshots.py [--only 390] [--state FOLDER]
 """
 import argparse
 import itertools
@@ -105,7 +105,7 @@ class Fleet:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="one of light|dark-1280|390")
+    parser.add_argument("--only", default="", help="those whose name has this: light, 390, dark-1280")
     parser.add_argument("--state", default="/run/histod-screenshots")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="histod-screenshots-") as scratch:
