@@ -64,7 +64,8 @@ void Sources::tick() {
 
 void Sources::line(LogLevel level, std::string_view message, LogFields fields) {
   json::object values;
-  for (const LogField& field : fields) values[field.key] = field_value(field.value);
+  for (const LogField& field : fields)
+    if (!field.key.empty()) values[field.key] = field_value(field.value);
   tell(log_, fmt::format("{} {}", level_name(level), message.substr(0, k_text_bytes_max)),
        source_event(fmt::format("io.histod.log.{}", level_name(level)), severity_of(level),
                     {{"message", clean(message)}, {"fields", std::move(values)}}));
