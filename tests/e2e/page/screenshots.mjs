@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures of a running node's page; docs/take_screenshots.py brings up the fleet that they are of.
-// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280]
+// HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280 or a part of it]
 // Writes OUT/{work,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -82,7 +82,7 @@ const opened = [];
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [1280, 390]) {
     const suffix = `${colorScheme}-${width}`;
-    if (only && only !== suffix) continue;
+    if (only && !suffix.includes(only)) continue;
     const context = await browser.newContext({ colorScheme, viewport: { width, height: width > 500 ? 860 : 844 }, reducedMotion: 'reduce' });
     const page = await context.newPage();
     const seen = watchForTrouble(page);

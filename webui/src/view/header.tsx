@@ -49,7 +49,7 @@ function NodeDetails({ node }: { node: NodeState }) {
     <details ref={details} class="node">
       <summary>
         <span class="node-summary">{node.node_name || 'Node'}</span>
-        {fallbacks.length > 0 && <span class="badge warn">{fallbacks.length} fallback{fallbacks.length > 1 ? 's' : ''}</span>}
+        {fallbacks.length > 0 && <span class="badge warn">{fallbacks.length}<span class="badge-word"> fallback{fallbacks.length > 1 ? 's' : ''}</span></span>}
       </summary>
       <div class="popover">
         <dl>{facts(node).map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
