@@ -349,7 +349,10 @@ void Engine::read_input(const JobRecord& record, std::span<std::byte> input, std
 }
 
 Outcome<void> Engine::read_input_now(const JobRecord& record, std::span<std::byte> input, std::span<std::byte> mask) {
-  if (!jobs_.contains(record.id)) return std::unexpected(no_such_job(record.id));
+  const auto found = jobs_.find(record.id);
+  // Whoever asks may have seen it before it ended, and its image went with that.
+  if (found == jobs_.end() || (found->second.dataset.empty() && is_final(found->second.state)))
+    return std::unexpected(no_such_job(record.id));
   auto read = spool_.read_input(record, input);
   if (read && !mask.empty()) read = spool_.read_mask(record, mask);
   if (!read) return std::unexpected(disk_problem(read.error(), "reading the job's image"));

@@ -151,6 +151,10 @@ TEST(EngineCopies, ALostNodesJobsAreAdoptedInOrderWhateverMayBeQueued) {
     EXPECT_EQ(input + mask, job.input + job.mask);
     node.finish(attempt.id);
     EXPECT_EQ(node.get(attempt.id).value().state, JobState::done);
+    const auto late = node.ask<void>(&Engine::read_own, attempt, std::as_writable_bytes(std::span(input)),
+                                     std::as_writable_bytes(std::span(mask)));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().status, 404u) << "its image is no longer needed: no trouble with the disk";
   }
 }
 
