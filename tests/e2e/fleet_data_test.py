@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs and datasets over several nodes: whichever node is asked answers for all of them."""
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -44,6 +45,9 @@ class FleetDataTest(FleetTest):
         pids = [self.nodes[name]["pid"] for name in names]
         self.send(pids, signal.SIGSTOP)
         self.addCleanup(self.send, pids, signal.SIGCONT)
+        # The signal is sent: its threads stand still a little later, when they have answered what they were at.
+        threads = lambda: [task for pid in pids for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]  # noqa: E731
+        wait_for(lambda: all("\nState:\tT" in (task / "status").read_text() for task in threads()), f"{names} stand still")
 
     def zookeeper(self, *commands, credential=""):
         """What ZooKeeper's command line says to these, one after the other."""

@@ -76,7 +76,8 @@ class Daemon:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
             fields = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
-            connection.request(method, target, body=body, headers={**fields, **(headers or {})})
+            with contextlib.suppress(BrokenPipeError):  # it may answer, and close, before it has all of the body
+                connection.request(method, target, body=body, headers={**fields, **(headers or {})})
             response = connection.getresponse()
             return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
 

@@ -160,7 +160,7 @@ class LifecycleTest(unittest.TestCase):
         daemon.start(wait=False)
         daemon.wait_log("Listening on")
         self.assertEqual(daemon.request("GET", "/healthz", role=None)[0], 200)
-        self.assertIn("socket activation", daemon.log())
+        daemon.wait_log("socket activation")
 
     def test_second_daemon_on_one_spool_is_refused(self):
         with Daemon() as daemon:
