@@ -132,6 +132,7 @@ test('jobs and datasets say how far they are', () => {
   assert.equal(job_ms(job, Date.UTC(2026, 0, 1) + 5000), 5000);
   assert.equal(job_ms({ ...job, finished_at: '2026-01-01T00:00:02Z' }, 0), 2000);
   assert.equal(job_ms({ id: 'J', state: 'queued', started_at: null }, 0), null);
+  assert.equal(job_ms({ ...job, state: 'counted' }, 0), null);
   assert.deepEqual([progress_share({ id: 'd' }), progress_share({ id: 'd', progress: { items_done: 3, items_total: 12 } })], [1, 0.25]);
   assert.deepEqual(node_shares({ id: 'd', nodes: [{ name: 'b' }, { name: 'a', reachable: true, images: { total: 4, done: 1 } }, {}] }).map(({ name, total, done }) => [name, total, done]),
     [['', 0, 0], ['a', 4, 1], ['b', 0, 0]]);

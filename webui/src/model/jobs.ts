@@ -44,11 +44,12 @@ export const is_open = (state: string) => state === 'queued' || state === 'runni
 
 export const job_name = ({ id, input }: Job) => input?.filename || input?.file?.split('/').pop() || id;
 
-// How long it took, or has taken by now; null before it starts.
+// How long it took, or has taken by now; null before it starts, and where nobody says when it ended.
 export function job_ms(job: Job, now_ms: number): number | null {
   const start = Date.parse(job.started_at ?? '');
   if (Number.isNaN(start)) return null;
   const end = Date.parse(job.finished_at ?? '');
+  if (Number.isNaN(end) && !is_open(job.state)) return null;
   return Math.max(0, (Number.isNaN(end) ? now_ms : end) - start);
 }
 
