@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <boost/json/array.hpp>
 
@@ -87,6 +88,20 @@ bool is_stale(const json::object& part) {
   return stale != nullptr && stale->is_bool() && stale->get_bool();
 }
 
+/// The `part` of the node that has heard most.
+json::object last_revisions(const std::vector<NodePart>& parts) {
+  json::object last;
+  for (const NodePart& one : parts) {
+    if (one.part.empty()) continue;
+    const json::object& theirs = one.part.at("part").as_object();
+    const auto rank = [](const json::object& part) {
+      return std::pair(number(part, "lut_revision"), number(part, "applied_revision"));
+    };
+    if (last.empty() || rank(theirs) > rank(last)) last = theirs;
+  }
+  return last;
+}
+
 bool same_tables(const json::object& a, const json::object& b) {
   return std::ranges::all_of(k_revisions, [&](std::string_view name) { return number(a, name) == number(b, name); });
 }
@@ -140,6 +155,8 @@ json::object joined(std::vector<NodePart> parts) {
   assert(!parts.empty() && !parts.front().part.empty());
   json::object out = parts.front().part;
   const json::object first = out.at("part").as_object();
+  // A node that has not heard of the last tables, or that they are applied, has more to do than it says.
+  const json::object last = last_revisions(parts);
   json::object images, sums;
   json::array nodes;
   bool stale = false;
@@ -147,17 +164,17 @@ json::object joined(std::vector<NodePart> parts) {
     json::object shown;
     if (!one.part.empty()) {
       const json::object& theirs = one.part.at("part").as_object();
-      const bool same = same_tables(first, theirs);
+      const bool same = same_tables(last, theirs);
       for (const std::string_view name : k_shown) add(shown, one.part.at("images").as_object(), name);
       for (const std::string_view name : k_shown) add(images, shown, name);
       for (const std::string_view name : k_sums)
         if (same || !name.starts_with("made")) add(sums, theirs, name);
-      stale = stale || (same && is_stale(one.part));
+      stale = stale || (same_tables(first, theirs) && is_stale(one.part));
     }
     nodes.push_back(json::object{{"name", one.node}, {"reachable", !one.part.empty()}, {"images", std::move(shown)}});
   }
   const bool applies =
-      number(first, "lut_revision") > 0 && number(first, "lut_revision") == number(first, "applied_revision");
+      number(last, "lut_revision") > 0 && number(last, "lut_revision") == number(last, "applied_revision");
   if (auto* lut = out.at("lut").if_object()) (*lut)["stale"] = stale;
   out["progress"] = progress_json(images, sums, applies);
   out["images"] = std::move(images);
