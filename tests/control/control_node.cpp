@@ -7,11 +7,13 @@
 // standard output a line for each change: the session's state, or `leads EPOCH`. It ends with its standard input.
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <thread>
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "control/zk_store.hpp"
@@ -81,6 +83,7 @@ int main(int argc, char** argv) {
   using namespace std::chrono;
   namespace tests = histod::control::tests;
   if (argc != 5) return 2;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // even when it stands still: whoever waits for its output would wait for ever
   int timeout_ms = 0;
   std::from_chars(argv[4], argv[4] + std::strlen(argv[4]), timeout_ms);
   tests::ServersRig rig(argv[1], argv[2]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/control/store_rig.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 
 namespace histod::control::tests {
@@ -12,6 +13,11 @@ Client::Client(StoreRig& rig, std::string identity, std::chrono::milliseconds ti
   if (!store) return;
   store_ = std::move(*store);
   loop_.drive([this] { return connected(); });
+}
+
+void Client::give_up() {
+  std::fputs("a request to the store is not answered\n", stderr);
+  std::abort();
 }
 
 Result<std::string> Client::create(std::string path, std::string data, CreateMode mode) {

@@ -89,11 +89,13 @@ class Client {
   std::int64_t session_id() const { return session_id_; }
 
  private:
+  /// Says so, and aborts: the callback would outlive the frame that it writes to.
+  [[noreturn]] static void give_up();
   template <class T, class F>
   T wait(F ask) {
     std::optional<T> answer;
     ask([&answer](T result) { answer = std::move(result); });
-    if (!loop_.drive([&] { return answer.has_value(); })) std::abort();  // whose frame the callback would outlive
+    if (!loop_.drive([&] { return answer.has_value(); })) give_up();
     return std::move(*answer);
   }
 

@@ -23,6 +23,7 @@
 namespace histod::control::tests {
 
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
 namespace {
 
@@ -47,9 +48,18 @@ class NodeProcess {
   }
   ~NodeProcess() {
     ::close(in_);
-    ::close(out_);
     signal(SIGCONT);
-    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+    if (pid_ > 0) {
+      // What it says is read to its end: it closes its output when it ends.
+      const auto until = steady_clock::now() + k_patience;
+      while (!await("", until).empty()) {
+      }
+      const bool ended = steady_clock::now() < until;
+      EXPECT_TRUE(ended) << "process " << pid_ << " did not end with its input";
+      if (!ended) signal(SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    ::close(out_);
   }
   NodeProcess(const NodeProcess&) = delete;
   NodeProcess& operator=(const NodeProcess&) = delete;
@@ -63,7 +73,12 @@ class NodeProcess {
     pid_ = -1;
   }
   /// The next line that begins so; empty when none comes in a minute.
-  std::string await(const std::string& begin) {
+  std::string await(const std::string& begin) { return await(begin, steady_clock::now() + k_patience); }
+
+ private:
+  static constexpr std::chrono::minutes k_patience{1};
+
+  std::string await(const std::string& begin, steady_clock::time_point until) {
     for (;;) {
       const std::size_t end = text_.find('\n');
       if (end != std::string::npos) {
@@ -74,14 +89,14 @@ class NodeProcess {
       }
       pollfd readable{out_, POLLIN, 0};
       std::array<char, 512> buffer;
-      if (::poll(&readable, 1, 60'000) <= 0) return "";
+      const auto left = std::chrono::ceil<milliseconds>(until - steady_clock::now()).count();
+      if (left <= 0 || ::poll(&readable, 1, static_cast<int>(left)) <= 0) return "";
       const ssize_t got = ::read(out_, buffer.data(), buffer.size());
       if (got <= 0) return "";
       text_.append(buffer.data(), static_cast<std::size_t>(got));
     }
   }
 
- private:
   pid_t pid_ = -1;
   int in_ = -1, out_ = -1;
   std::string text_;
@@ -111,7 +126,9 @@ struct ZkProcesses : testing::Test {
     const auto names = client.children(root + "/log");
     EXPECT_TRUE(names) << names.error().message();
     for (const std::string& name : names.value_or(std::vector<std::string>())) {
-      epochs.push_back(std::stoi(client.get(root + "/log/" + name)->data));
+      const auto entry = client.get(root + "/log/" + name);
+      EXPECT_TRUE(entry) << entry.error().message();
+      if (entry) epochs.push_back(std::stoi(entry->data));
     }
     return epochs;
   }

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import images
@@ -78,8 +79,12 @@ class DurabilityTest(unittest.TestCase):
                 daemon.start()
             self.assertGreaterEqual(len(acknowledged), 2 * ROUNDS)
             self.finish_all(daemon, acknowledged, digests)
-            states = [job["state"] for job in json.loads(daemon.request("GET", "/v1/jobs?limit=1000")[2])["jobs"]]
-            self.assertEqual(set(states), {"done"})
+            # Also those whose answer was lost: nobody asked for their results.
+            unfinished = lambda: {job["state"] for job in json.loads(daemon.request("GET", "/v1/jobs?limit=1000")[2])["jobs"]} - {"done"}  # noqa: E731
+            deadline = time.monotonic() + 60
+            while (states := unfinished()) & {"queued", "running"} and time.monotonic() < deadline:
+                daemon.pause.wait(0.05)  # nobody tells: the node is asked again
+            self.assertEqual(states, set())
 
     def test_lost_answer_does_not_double_work(self):
         with Daemon() as daemon:
