@@ -20,7 +20,8 @@ using test::Texture;
 struct Size {
   std::uint32_t width, height, tiles_x, tiles_y;
 };
-constexpr Size k_sizes[] = {{300, 200, 1, 1}, {601, 403, 3, 2}, {1030, 260, 4, 1}, {520, 1025, 2, 3}, {900, 700, 1, 2}};
+constexpr Size k_block_sizes[] = {
+    {300, 200, 1, 1}, {601, 403, 3, 2}, {1030, 260, 4, 1}, {520, 1025, 2, 3}, {900, 700, 1, 2}};
 
 EqualizeOptions options_of(const Size& size, double clip, Rule rule = Rule::opencv) {
   return {.method = Method::clahe, .rule = rule, .clip = clip, .tiles_x = size.tiles_x, .tiles_y = size.tiles_y};
@@ -49,7 +50,7 @@ NaiveImage image_of(const Size& size, const PixelFormat& format, Texture texture
 
 TEST(ClaheBlocks, GrayIsOpenCvByteForByte) {
   std::uint64_t seed = 200;
-  for (const Size& size : k_sizes) {
+  for (const Size& size : k_block_sizes) {
     for (const double clip : {0.0, 0.5, 2.0, 40.0}) {
       const Texture texture = test::k_textures[++seed % std::size(test::k_textures)];
       NaiveImage image = image_of(size, test::gray_format(16), texture, seed);
@@ -106,7 +107,7 @@ TEST(ClaheBlocks, CountsOfAStackAreThoseOfItsPages) {
 
 TEST(ClaheBlocks, ExactSpreadsEvenly) {
   std::uint64_t seed = 300;
-  for (const Size& size : std::span(k_sizes).first(3)) {
+  for (const Size& size : std::span(k_block_sizes).first(3)) {
     for (const double clip : {0.7, 3.0}) {
       const Texture texture = test::k_textures[++seed % std::size(test::k_textures)];
       NaiveImage image = image_of(size, test::gray_format(16), texture, seed);
@@ -121,7 +122,7 @@ TEST(ClaheBlocks, ExactSpreadsEvenly) {
 
 /// Up to four bands go by blocks, five do not.
 TEST(ClaheBlocks, EachBandByItself) {
-  const Size size = k_sizes[1];
+  const Size size = k_block_sizes[1];
   for (const std::uint8_t bands : std::initializer_list<std::uint8_t>{3, 4, 5}) {
     const PixelFormat format{.colors = bands, .extras = 1, .alpha = false, .depth_bits = 16};
     NaiveImage image = image_of(size, format, Texture::narrow, 400 + bands);
@@ -138,7 +139,7 @@ TEST(ClaheBlocks, EachBandByItself) {
 }
 
 TEST(ClaheBlocks, LumaAddsTheChangeOfY) {
-  const Size size = k_sizes[1];
+  const Size size = k_block_sizes[1];
   NaiveImage image = image_of(size, test::rgb_format(16), Texture::narrow, 500);
   std::vector<std::uint32_t> luma;
   for (std::uint32_t y = 0; y < size.height; ++y) {
@@ -160,7 +161,7 @@ TEST(ClaheBlocks, LumaAddsTheChangeOfY) {
 }
 
 TEST(ClaheBlocks, LevelsThatNoVectorDivides) {
-  const Size size = k_sizes[0];
+  const Size size = k_block_sizes[0];
   for (const std::uint32_t levels : {1003u, 4096u, 65535u}) {
     NaiveImage image = image_of(size, test::gray_format(16), Texture::narrow, 600, levels);
     const std::vector<std::uint32_t> expected = naive_clahe(naive_of(size, 1.5, levels), image.samples());
@@ -174,7 +175,7 @@ TEST(ClaheBlocks, LevelsThatNoVectorDivides) {
 }
 
 TEST(ClaheBlocks, WhatIsMaskedIsNeitherCountedNorChanged) {
-  const Size size = k_sizes[1];
+  const Size size = k_block_sizes[1];
   NaiveImage image = image_of(size, test::gray_format(16), Texture::uniform, 700);
   const std::vector<std::uint32_t> before = image.samples();
   std::vector<std::uint8_t> keep(before.size());
@@ -193,7 +194,7 @@ TEST(ClaheBlocks, WhatIsMaskedIsNeitherCountedNorChanged) {
 }
 
 TEST(ClaheBlocks, ThreadsDoNotShow) {
-  const Size size = k_sizes[4];
+  const Size size = k_block_sizes[4];
   const NaiveImage image = image_of(size, test::gray_format(16), Texture::gradient, 800);
   std::vector<std::vector<std::uint32_t>> results;
   for (const unsigned threads : {1u, 2u, 5u}) {
@@ -208,7 +209,7 @@ TEST(ClaheBlocks, ThreadsDoNotShow) {
 }
 
 TEST(ClaheBlocks, BlocksCoverEachPixelOnce) {
-  for (const Size& size : k_sizes) {
+  for (const Size& size : k_block_sizes) {
     const ClaheGrid grid = clahe_grid(size.width, size.height, size.tiles_x, size.tiles_y);
     const Lut tables(std::size_t{grid.tiles()} * 65536);
     const ClaheMap<std::uint16_t> map(tables, grid, size.width);

@@ -17,7 +17,7 @@ using test::Texture;
 struct Grid {
   std::uint32_t x, y;
 };
-constexpr std::pair<std::uint32_t, std::uint32_t> k_sizes[] = {
+constexpr std::pair<std::uint32_t, std::uint32_t> k_clahe_sizes[] = {
     {64, 64}, {65, 64}, {64, 65}, {97, 61}, {7, 5}, {1, 1}, {1, 30}, {30, 1}, {3, 200}, {512, 300}, {2500, 20}};
 constexpr Grid k_grids[] = {{8, 8}, {1, 1}, {2, 5}, {5, 2}, {13, 1}, {16, 16}, {40, 33}};
 constexpr double k_clips[] = {0, 0.5, 2, 40};
@@ -34,7 +34,7 @@ EqualizeOptions options_of(double clip, Grid grid, Rule rule = Rule::opencv) {
 
 TEST(Clahe, Gray8IsOpenCvByteForByte) {
   std::uint64_t seed = 0;
-  for (const auto& [width, height] : k_sizes) {
+  for (const auto& [width, height] : k_clahe_sizes) {
     for (const Grid grid : k_grids) {
       for (const double clip : k_clips) {
         const Texture texture = test::k_textures[++seed % std::size(test::k_textures)];

@@ -37,14 +37,14 @@ void equalize_first_channel(cv::Mat& mat, std::string_view rule, std::uint32_t l
 
 std::vector<std::uint32_t> colors_of(const NaiveImage& image) { return test::samples_of_mat(rgb_only(image)); }
 
-constexpr std::pair<std::uint32_t, std::uint32_t> k_sizes[] = {{1, 1}, {3, 2}, {33, 17}, {401, 203}};
+constexpr std::pair<std::uint32_t, std::uint32_t> k_color_sizes[] = {{1, 1}, {3, 2}, {33, 17}, {401, 203}};
 
 TEST(ColorLuma, IsTheDefinition) {
   std::uint64_t seed = 0;
   for (const unsigned depth : {8u, 16u}) {
     for (const unsigned extras : {0u, 1u, 2u}) {
       for (const Texture texture : test::k_textures) {
-        for (const auto& [width, height] : k_sizes) {
+        for (const auto& [width, height] : k_color_sizes) {
           NaiveImage image =
               naive_image(test::rgb_format(depth, extras), width, height, texture, 1u << depth, ++seed, 2);
           const NaiveImage expected = naive_equalize_luma(image, "opencv", 1u << depth);
@@ -74,7 +74,7 @@ TEST(ColorLuma, CountsTheYOfOpenCv) {
 TEST(ColorYcrcb, IsOpenCvsRoundTripByteForByte) {
   std::uint64_t seed = 50;
   for (const Texture texture : test::k_textures) {
-    for (const auto& [width, height] : k_sizes) {
+    for (const auto& [width, height] : k_color_sizes) {
       NaiveImage image = naive_image(test::rgb_format(8, width % 2), width, height, texture, 256, ++seed, 5);
       cv::Mat mat = rgb_only(image);
       cv::cvtColor(mat, mat, cv::COLOR_RGB2YCrCb);
@@ -105,7 +105,7 @@ TEST(ColorYcrcb, IsOpenCvsRoundTripAt16Bit) {
 TEST(ColorLab, IsOpenCvs8BitLabByteForByte) {
   std::uint64_t seed = 70;
   for (const Texture texture : test::k_textures) {
-    for (const auto& [width, height] : k_sizes) {
+    for (const auto& [width, height] : k_color_sizes) {
       NaiveImage image = naive_image(test::rgb_format(8, width % 2), width, height, texture, 256, ++seed, 1);
       cv::Mat mat = rgb_only(image);
       cv::cvtColor(mat, mat, cv::COLOR_RGB2Lab);
@@ -190,7 +190,7 @@ TEST(ColorChannels, OfPillowIsWhatImageOpsDoesToRgb) {
 }
 
 TEST(ColorGray, IsOpenCvsGrayThenEqualizeHist) {
-  for (const auto& [width, height] : k_sizes) {
+  for (const auto& [width, height] : k_color_sizes) {
     NaiveImage image = naive_image(test::rgb_format(8), width, height, Texture::uniform, 256, 96, 7);
     cv::Mat gray;
     cv::cvtColor(to_mat(image), gray, cv::COLOR_RGB2GRAY);

@@ -12,14 +12,11 @@
 namespace histod::compute {
 namespace {
 
+using test::counts_of;
 using test::NaiveImage;
 using test::Texture;
 
 constexpr Rule k_rules[] = {Rule::opencv, Rule::exact, Rule::reference, Rule::pillow, Rule::vips};
-
-std::vector<std::uint64_t> counts_of(const Histogram& histogram) {
-  return {histogram.counts().begin(), histogram.counts().end()};
-}
 
 TEST(Equalize, Gray8IsEqualizeHistByteForByte) {
   constexpr std::pair<std::uint32_t, std::uint32_t> k_sizes[] = {{1, 1},     {1, 2},    {2, 1},   {3, 3},   {17, 5},

@@ -7,9 +7,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/naive_equalize.hpp"
+
 namespace histod::compute {
 namespace {
 
+using test::counts_of;
 using Samples = std::vector<std::uint8_t>;
 
 Samples made_by(std::size_t n, auto&& sample) {
@@ -72,10 +75,6 @@ TEST(Neighbours, NothingSeenIsNoPhotograph) {
   EXPECT_EQ(Neighbours().best(), Counting::mixed);
   EXPECT_EQ(best_for({}), Counting::mixed);
   EXPECT_EQ(best_for({1, 2, 3}), Counting::mixed);
-}
-
-std::vector<std::uint64_t> counts_of(const Histogram& histogram) {
-  return {histogram.counts().begin(), histogram.counts().end()};
 }
 
 template <class T>

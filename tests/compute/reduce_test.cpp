@@ -8,16 +8,13 @@
 namespace histod::compute {
 namespace {
 
+using test::counts_of;
 using test::NaiveImage;
 using test::Texture;
 
 Arena& arena() {
   static Arena shared({.cpus = {}, .threads = 3});
   return shared;
-}
-
-std::vector<std::uint64_t> counts_of(const Histogram& histogram) {
-  return {histogram.counts().begin(), histogram.counts().end()};
 }
 
 Histogram count_channel(const ImageView& view, unsigned channel = 0) {

@@ -7,10 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "compute/histogram.hpp"
 #include "tests/support/naive_image.hpp"
 
 /// The definitions of equalization, written a second time and a pixel at a time, with nothing of compute/ but formats.
 namespace histod::test {
+
+/// What compute/ counted, to be compared with.
+inline std::vector<std::uint64_t> counts_of(const compute::Histogram& histogram) {
+  return {histogram.counts().begin(), histogram.counts().end()};
+}
 
 using NaiveCounts = std::vector<std::uint64_t>;
 using NaiveLut = std::vector<std::uint32_t>;

@@ -28,14 +28,14 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-constexpr std::size_t k_compare_each = 64, k_receive_bytes = 256 * 1024;
-constexpr std::chrono::seconds k_patience{10};
+constexpr std::size_t k_compare_each = 64, k_load_receive_bytes = 256 * 1024;
+constexpr std::chrono::seconds k_answer_patience{10};
 
 struct Connection {
   int fd = -1;
   bool busy = false;
   std::size_t sent = 0;
-  std::vector<std::byte> received = std::vector<std::byte>(k_receive_bytes);
+  std::vector<std::byte> received = std::vector<std::byte>(k_load_receive_bytes);
   std::size_t have = 0;
   std::optional<ReplyHead> head;
   Clock::time_point due;  ///< when its request was to be sent
@@ -189,7 +189,7 @@ void Generator::serve(Clock::time_point until) {
 
 void Generator::serve_or_give_up(Clock::time_point since) {
   serve(Clock::now() + std::chrono::milliseconds(100));
-  if (Clock::now() - since > k_patience) throw Failure("no answer came for ten seconds");
+  if (Clock::now() - since > k_answer_patience) throw Failure("no answer came for ten seconds");
 }
 
 void Generator::drain() {

@@ -7,6 +7,8 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "tools/histoctl/answer.hpp"
+
 namespace histod::ctl {
 namespace json = boost::json;
 namespace {
@@ -14,19 +16,13 @@ namespace {
 constexpr std::chrono::milliseconds k_poll_first{50};
 constexpr std::chrono::milliseconds k_poll_max{2'000};
 
-json::object object_of(std::string_view body) {
+json::value parsed(std::string_view body) {
   boost::system::error_code error;
-  json::value parsed = json::parse(json::string_view(body.data(), body.size()), error);
-  return !error && parsed.is_object() ? std::move(parsed.as_object()) : json::object();
+  return json::parse(json::string_view(body.data(), body.size()), error);
 }
 
-std::string text_of(const json::object& job, std::string_view key) {
-  const json::value* found = job.if_contains(key);
-  return found && found->is_string() ? std::string(found->as_string()) : std::string();
-}
-
-Failure failure_of_job(const json::object& job, const std::string& id, std::string_view state) {
-  const json::value* error = job.if_contains("error");
+Failure failure_of_job(const json::value& job, const std::string& id, std::string_view state) {
+  const json::value* error = job.is_object() ? job.get_object().if_contains("error") : nullptr;
   if (error && error->is_object()) {
     Failure failure = failure_of_response(0, json::serialize(*error));
     failure.exit = Exit::some_failed;
@@ -40,8 +36,8 @@ void poll(Client& client, std::string id, std::chrono::milliseconds delay, Clien
   request.target = "/v1/jobs/" + percent_encoded(id);
   client.start(std::move(request), [&client, id, delay, done = std::move(done)](Result<Reply> reply) mutable {
     if (!reply) return done(std::move(reply));
-    const json::object job = object_of(reply->body);
-    const std::string state = text_of(job, "state");
+    const json::value job = parsed(reply->body);
+    const std::string state = text_field(job, "state");
     if (state == "done") return done(std::move(reply));
     if (state != "queued" && state != "running") return done(std::unexpected(failure_of_job(job, id, state)));
     const auto next = std::min(delay * 3 / 2, k_poll_max);
@@ -59,7 +55,7 @@ std::string new_idempotency_key() {
 }
 
 Result<std::string> job_id_of(std::string_view body) {
-  std::string id = text_of(object_of(body), "id");
+  std::string id = text_field(parsed(body), "id");
   if (id.empty()) return fail(Exit::some_failed, "the server's answer names no job");
   return one_line(id);
 }
@@ -77,8 +73,9 @@ void wait_for_job(Client& client, std::string id, int sink_fd, Client::Done done
 void wait_until_written(Client& client, std::string id, Client::Done done) {
   poll(client, id, k_poll_first, [id, done = std::move(done)](Result<Reply> reply) mutable {
     if (!reply) return done(std::move(reply));
-    const json::object job = object_of(reply->body);
-    if (job.contains("error")) return done(std::unexpected(failure_of_job(job, id, "done")));
+    const json::value job = parsed(reply->body);
+    if (job.is_object() && job.get_object().contains("error"))
+      return done(std::unexpected(failure_of_job(job, id, "done")));
     done(std::move(reply));
   });
 }

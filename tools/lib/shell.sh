@@ -111,7 +111,7 @@ ctest_preset() {
   shift 3
   (step "$log" "$title" ctest --preset "$preset" -j "$(($(nproc) + 1))" "$@") || status=$?
   # ctest's summary is the end of its log; what the failed tests said is somewhere before it.
-  [ $status = 0 ] || grep -E -A 12 '^(FAIL|ERROR): |: Failure$|^ERROR: [A-Za-z]+Sanitizer' "$logs/$log.log" | head -n "${HISTOD_LOG_TAIL:-0}" || true
+  [ $status = 0 ] || grep -E -A 12 '^(FAIL|ERROR): |^not ok|: Failure$|^ERROR: [A-Za-z]+Sanitizer' "$logs/$log.log" | head -n "${HISTOD_LOG_TAIL:-0}" || true
   summaries+=("$title:" "$(sed -n '/tests passed/,$p' "$logs/$log.log")")
   # shellcheck disable=SC2034  # read by the caller
   [ $status = 0 ] || failed=1

@@ -2,6 +2,7 @@
 #include "tests/compute/codec/codec_run.hpp"
 
 #include <cstring>
+#include <map>
 #include <new>
 
 #include <gtest/gtest.h>
@@ -26,6 +27,13 @@ void set(const compute::ImageView& view, std::uint32_t y, std::size_t index, uns
 }
 
 }  // namespace
+
+compute::Arena& arena_of(unsigned threads) {
+  static std::map<unsigned, std::unique_ptr<compute::Arena>> arenas;
+  auto& arena = arenas[threads];
+  if (!arena) arena = std::make_unique<compute::Arena>(compute::Arena::Options{.cpus = {}, .threads = threads});
+  return *arena;
+}
 
 compute::Arena& test_arena() {
   static compute::Arena arena(compute::Arena::Options{.cpus = {}, .threads = 1});

@@ -14,6 +14,9 @@ namespace codec = compute::codec;
 using compute::Errc;
 
 compute::Arena& test_arena();
+/// One of so many threads, kept for all tests.
+compute::Arena& arena_of(unsigned threads);
+inline constexpr unsigned k_threads[] = {1, 2, 4};
 
 /// The order of calls that the codec's contract asks for, with memory of exactly the promised sizes.
 class CodecRun {

@@ -32,7 +32,7 @@ int largest_difference(const Raster& a, const Raster& b) {
   return largest;
 }
 
-struct Variant {
+struct JpegVariant {
   unsigned channels;
   int h, v;
   bool progressive;
@@ -40,16 +40,16 @@ struct Variant {
   bool rgb;
 };
 
-void PrintTo(const Variant& v, std::ostream* out) {
+void PrintTo(const JpegVariant& v, std::ostream* out) {
   *out << v.channels << " components " << v.h << "x" << v.v << (v.progressive ? " progressive" : "")
        << (v.rgb ? " RGB" : "") << " restart " << v.restart_rows;
 }
 
-JpegSpec spec_of(const Variant& v) {
+JpegSpec spec_of(const JpegVariant& v) {
   return {.h = v.h, .v = v.v, .progressive = v.progressive, .restart_rows = v.restart_rows, .rgb = v.rgb};
 }
 
-class Jpeg : public testing::TestWithParam<Variant> {};
+class Jpeg : public testing::TestWithParam<JpegVariant> {};
 
 TEST_P(Jpeg, decodes_as_libjpeg_does) {
   const FileBytes file = jpeg_file(photo(75, 53, GetParam().channels), spec_of(GetParam()));
@@ -80,7 +80,7 @@ TEST_P(Jpeg, luma_plane_is_the_files_own) {
   EXPECT_EQ(run.raster(), read_jpeg(file, ycc));
 }
 
-class JpegLuma : public testing::TestWithParam<Variant> {};
+class JpegLuma : public testing::TestWithParam<JpegVariant> {};
 
 TEST_P(JpegLuma, plane_changes_and_chroma_coefficients_do_not) {
   const FileBytes file = jpeg_file(photo(75, 53), spec_of(GetParam()));
@@ -102,11 +102,11 @@ TEST_P(Jpeg, unchanged_luma_plane_comes_back_close) {
   EXPECT_LE(largest_difference(read_jpeg(run.encoded(), true), read_jpeg(file, true)), 4);
 }
 
-constexpr Variant k_ycc[] = {{3, 1, 1, false, 0, false}, {3, 2, 1, false, 0, false}, {3, 2, 2, false, 0, false},
-                             {3, 1, 2, false, 0, false}, {3, 4, 1, false, 0, false}, {3, 2, 2, true, 0, false},
-                             {3, 1, 1, true, 0, false},  {3, 2, 2, false, 1, false}, {3, 2, 1, true, 2, false},
-                             {3, 4, 2, false, 0, false}};
-constexpr Variant k_others[] = {
+constexpr JpegVariant k_ycc[] = {{3, 1, 1, false, 0, false}, {3, 2, 1, false, 0, false}, {3, 2, 2, false, 0, false},
+                                 {3, 1, 2, false, 0, false}, {3, 4, 1, false, 0, false}, {3, 2, 2, true, 0, false},
+                                 {3, 1, 1, true, 0, false},  {3, 2, 2, false, 1, false}, {3, 2, 1, true, 2, false},
+                                 {3, 4, 2, false, 0, false}};
+constexpr JpegVariant k_others[] = {
     {1, 1, 1, false, 0, false}, {1, 1, 1, true, 0, false}, {3, 1, 1, false, 0, true}, {3, 1, 1, true, 0, true}};
 
 INSTANTIATE_TEST_SUITE_P(Ycc, JpegLuma, testing::ValuesIn(k_ycc));

@@ -14,14 +14,14 @@ FileBytes text_file(std::string_view text) {
   return file;
 }
 
-struct Variant {
+struct NetpbmVariant {
   char kind;
   unsigned channels;
   std::uint32_t maxval;
   FileFormat format;
 };
 
-class Netpbm : public testing::TestWithParam<Variant> {};
+class Netpbm : public testing::TestWithParam<NetpbmVariant> {};
 
 TEST_P(Netpbm, decodes_to_its_samples_and_encodes_to_itself) {
   const auto [kind, channels, maxval, format] = GetParam();
@@ -37,13 +37,14 @@ TEST_P(Netpbm, decodes_to_its_samples_and_encodes_to_itself) {
   EXPECT_EQ(run.encoded(), netpbm_file(raster, binary, maxval, " made by a test"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Netpbm,
-                         testing::Values(Variant{'5', 1, 255, FileFormat::pgm}, Variant{'5', 1, 65535, FileFormat::pgm},
-                                         Variant{'5', 1, 4095, FileFormat::pgm}, Variant{'5', 1, 1, FileFormat::pgm},
-                                         Variant{'5', 1, 256, FileFormat::pgm}, Variant{'6', 3, 255, FileFormat::ppm},
-                                         Variant{'6', 3, 1023, FileFormat::ppm}, Variant{'2', 1, 255, FileFormat::pgm},
-                                         Variant{'2', 1, 65535, FileFormat::pgm}, Variant{'3', 3, 100, FileFormat::ppm},
-                                         Variant{'7', 1, 255, FileFormat::pam}, Variant{'7', 5, 999, FileFormat::pam}));
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, Netpbm,
+    testing::Values(NetpbmVariant{'5', 1, 255, FileFormat::pgm}, NetpbmVariant{'5', 1, 65535, FileFormat::pgm},
+                    NetpbmVariant{'5', 1, 4095, FileFormat::pgm}, NetpbmVariant{'5', 1, 1, FileFormat::pgm},
+                    NetpbmVariant{'5', 1, 256, FileFormat::pgm}, NetpbmVariant{'6', 3, 255, FileFormat::ppm},
+                    NetpbmVariant{'6', 3, 1023, FileFormat::ppm}, NetpbmVariant{'2', 1, 255, FileFormat::pgm},
+                    NetpbmVariant{'2', 1, 65535, FileFormat::pgm}, NetpbmVariant{'3', 3, 100, FileFormat::ppm},
+                    NetpbmVariant{'7', 1, 255, FileFormat::pam}, NetpbmVariant{'7', 5, 999, FileFormat::pam}));
 
 TEST(NetpbmHeader, tuple_type_says_what_the_channels_are) {
   const Raster raster = make_raster(5, 4, 4, 8);

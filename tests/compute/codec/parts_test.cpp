@@ -2,8 +2,6 @@
 #include "compute/codec/parts.hpp"
 
 #include <atomic>
-#include <map>
-#include <memory>
 #include <random>
 #include <thread>
 
@@ -17,15 +15,6 @@ namespace {
 
 using codec::FileFormat;
 using codec::InOrder;
-
-constexpr unsigned k_threads[] = {1, 2, 4};
-
-compute::Arena& arena_of(unsigned threads) {
-  static std::map<unsigned, std::unique_ptr<compute::Arena>> arenas;
-  auto& arena = arenas[threads];
-  if (!arena) arena = std::make_unique<compute::Arena>(compute::Arena::Options{.cpus = {}, .threads = threads});
-  return *arena;
-}
 
 TEST(Parts, each_is_worked_on_once_and_each_hand_by_one_thread) {
   for (const unsigned threads : k_threads) {

@@ -113,7 +113,7 @@ TEST(PngEncode, bytes_depend_neither_on_threads_nor_on_instructions) {
     }
 }
 
-int predicted(unsigned filter, int a, int b, int c) {
+int predicted_sample(unsigned filter, int a, int b, int c) {
   if (filter == 0) return 0;
   if (filter == 1) return a;
   if (filter == 2) return b;
@@ -142,7 +142,7 @@ TEST(PngEncode, each_row_has_the_filter_of_the_least_sum) {
       for (unsigned filter = 0; filter < 5; ++filter)
         for (std::size_t i = 0; i < bytes; ++i) {
           const int left = sample(y, i, channels), above = sample(y - 1, i, 0), corner = sample(y - 1, i, channels);
-          const int value = (sample(y, i, 0) - predicted(filter, left, above, corner)) & 255;
+          const int value = (sample(y, i, 0) - predicted_sample(filter, left, above, corner)) & 255;
           sums[filter] += std::min(value, 256 - value);
           if (filter == rows[y * (bytes + 1)]) {
             EXPECT_EQ(rows[y * (bytes + 1) + 1 + i], value) << "row " << y << ", byte " << i;

@@ -11,22 +11,22 @@ namespace {
 
 using codec::FileFormat;
 
-struct Variant {
+struct PngVariant {
   int color_type;
   int bits;
   bool interlaced;
   bool transparency;
 };
 
-void PrintTo(const Variant& v, std::ostream* out) {
+void PrintTo(const PngVariant& v, std::ostream* out) {
   *out << "type " << v.color_type << " bits " << v.bits << (v.interlaced ? " interlaced" : "")
        << (v.transparency ? " tRNS" : "");
 }
 
-std::vector<Variant> all_variants() {
+std::vector<PngVariant> all_variants() {
   const std::map<int, std::vector<int>> depths = {
       {0, {1, 2, 4, 8, 16}}, {2, {8, 16}}, {3, {1, 2, 4, 8}}, {4, {8, 16}}, {6, {8, 16}}};
-  std::vector<Variant> variants;
+  std::vector<PngVariant> variants;
   for (const auto& [type, bits] : depths)
     for (const int depth : bits)
       for (const bool interlaced : {false, true})
@@ -37,10 +37,10 @@ std::vector<Variant> all_variants() {
 
 unsigned channels_of(int color_type) { return color_type == 2 ? 3 : color_type == 4 ? 2 : color_type == 6 ? 4 : 1; }
 
-class Png : public testing::TestWithParam<Variant> {};
+class Png : public testing::TestWithParam<PngVariant> {};
 
 TEST_P(Png, decodes_as_libpng_does_and_comes_back_equal) {
-  const Variant v = GetParam();
+  const PngVariant v = GetParam();
   const Raster raster = make_raster(33, 19, channels_of(v.color_type), static_cast<unsigned>(v.bits));
   const FileBytes file = png_file(
       raster, {.color_type = v.color_type, .bits = v.bits, .interlaced = v.interlaced, .transparency = v.transparency});

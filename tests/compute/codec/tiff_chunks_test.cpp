@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <cstring>
-#include <map>
-#include <memory>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -17,15 +15,7 @@ namespace {
 using codec::tiff::ChunkList;
 using codec::tiff::FirstFailure;
 
-constexpr unsigned k_threads[] = {1, 2, 4};
 constexpr unsigned k_compressions[] = {1, 5, 8, 32946, 32773};
-
-compute::Arena& arena_of(unsigned threads) {
-  static std::map<unsigned, std::unique_ptr<compute::Arena>> arenas;
-  auto& arena = arenas[threads];
-  if (!arena) arena = std::make_unique<compute::Arena>(compute::Arena::Options{.cpus = {}, .threads = threads});
-  return *arena;
-}
 
 TEST(TiffChunks, are_numbered_through_all_pages) {
   ChunkList list;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
-#include <map>
-#include <memory>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -13,15 +11,6 @@ namespace histod::test {
 namespace {
 
 using codec::FileFormat;
-
-constexpr unsigned k_threads[] = {1, 2, 4};
-
-compute::Arena& arena_of(unsigned threads) {
-  static std::map<unsigned, std::unique_ptr<compute::Arena>> arenas;
-  auto& arena = arenas[threads];
-  if (!arena) arena = std::make_unique<compute::Arena>(compute::Arena::Options{.cpus = {}, .threads = threads});
-  return *arena;
-}
 
 /// The bytes of all strips of 8-bit samples, differenced by hand, when zlib deflates them.
 std::size_t zlib_bytes(const Raster& raster, std::size_t rows, bool differ, int level) {

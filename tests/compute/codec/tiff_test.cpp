@@ -11,7 +11,7 @@ namespace {
 using codec::FileFormat;
 using codec::PageRole;
 
-struct Variant {
+struct TiffVariant {
   unsigned bits;
   unsigned channels;
   unsigned compression;
@@ -22,14 +22,14 @@ struct Variant {
   bool big_tiff;
 };
 
-void PrintTo(const Variant& v, std::ostream* out) {
+void PrintTo(const TiffVariant& v, std::ostream* out) {
   *out << v.bits << " bit x" << v.channels << " compression " << v.compression << " predictor " << v.predictor
        << (v.separate ? " separate" : "") << " tile " << v.tile << (v.big_endian ? " MM" : " II")
        << (v.big_tiff ? " Big" : "");
 }
 
-std::vector<Variant> all_variants() {
-  std::vector<Variant> variants;
+std::vector<TiffVariant> all_variants() {
+  std::vector<TiffVariant> variants;
   for (const unsigned bits : {8u, 16u})
     for (const unsigned channels : {1u, 3u, 4u, 7u})
       for (const unsigned compression : {1u, 5u, 8u, 32946u, 32773u})
@@ -43,7 +43,7 @@ std::vector<Variant> all_variants() {
   return variants;
 }
 
-TiffSpec spec_of(const Variant& v) {
+TiffSpec spec_of(const TiffVariant& v) {
   TiffSpec spec{.bits = static_cast<int>(v.bits),
                 .photometric = v.channels == 3 || v.channels == 4 ? 2u : 1u,
                 .compression = v.compression,
@@ -60,7 +60,7 @@ TiffSpec spec_of(const Variant& v) {
 
 /// All variants in one test: libtiff makes the file and reads the result.
 TEST(TiffMatrix, decodes_as_libtiff_does_and_keeps_its_layout) {
-  for (const Variant& v : all_variants()) {
+  for (const TiffVariant& v : all_variants()) {
     SCOPED_TRACE(testing::PrintToString(v));
     const Raster raster = make_raster(41, 23, v.channels, v.bits, v.compression);
     const FileBytes file = tiff_file({{raster, spec_of(v)}});
