@@ -30,8 +30,9 @@ class Fleet {
 
   using MakePump = std::function<std::unique_ptr<EventPump>(control::Executor&)>;
 
-  /// Starts at once. Log, board and engine outlive it; what makes link, caller and pump is called on the fleet's
-  /// thread. Without the last one nobody is told of events.
+  /// Starts at once. Log, board and engine outlive stop(), and the engine has stopped before this is destroyed: until
+  /// then its replies come here. What makes link, caller and pump is called on the fleet's thread. Without the last one
+  /// nobody is told of events.
   Fleet(Options options, Log& log, FleetBoard& board, jobs::Engine& engine, MakeLink make_link, MakeCaller make_caller,
         MakePump make_pump = {});
   ~Fleet();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,7 +37,14 @@ std::unique_ptr<WebhookCaller> no_caller(control::Executor&) { return nullptr; }
 
 class LoneFleetTest : public testing::Test {
  protected:
-  ~LoneFleetTest() override { rig_.engine->drain(); }
+  ~LoneFleetTest() override {
+    for (const auto& fleet : fleets_) fleet->stop();
+    rig_.engine->drain();
+  }
+  Fleet& start(Fleet::Options options = alone()) {
+    return *fleets_.emplace_back(
+        std::make_unique<Fleet>(std::move(options), log_, board_, *rig_.engine, no_peers, no_caller));
+  }
   /// What a coordinator answers.
   template <class Work>
   Outcome<DatasetStatus> ask(Fleet& fleet, Work work) {
@@ -49,6 +57,7 @@ class LoneFleetTest : public testing::Test {
     return said_;
   }
 
+  std::vector<std::unique_ptr<Fleet>> fleets_;  ///< gone after the engine, which may still answer them
   TemporaryFolder folder_;
   EngineRig rig_{folder_.path() / "spool"};
   std::mutex mutex_;
@@ -63,7 +72,7 @@ class LoneFleetTest : public testing::Test {
 };
 
 TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
-  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
+  Fleet& fleet = start();
   while (!board_.read()->leads) std::this_thread::yield();
   EXPECT_TRUE(board_.read()->connected());
   const auto made = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
@@ -107,15 +116,13 @@ TEST_F(LoneFleetTest, ANodeThatIsAloneIsAFleet) {
 }
 
 TEST_F(LoneFleetTest, WhatItHadBeforeItIsAFleetIsItsOwnAgain) {
-  std::string id;
-  {
-    Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
-    id = ask(fleet, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
-           coordinator.create({"walls", {}, "", ""}, std::move(reply));
-         })->record.id;
-  }
-  // The store in memory has gone with it.
-  Fleet fleet(alone(), log_, board_, *rig_.engine, no_peers, no_caller);
+  Fleet& before = start();
+  const std::string id = ask(before, [](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
+                           coordinator.create({"walls", {}, "", ""}, std::move(reply));
+                         })->record.id;
+  before.stop();
+  // Another, whose store in memory knows nothing of it.
+  Fleet& fleet = start();
   const auto applied = ask(fleet, [id](Coordinator& coordinator, jobs::Reply<DatasetStatus> reply) {
     coordinator.apply(id, std::move(reply));
   });
@@ -125,7 +132,7 @@ TEST_F(LoneFleetTest, WhatItHadBeforeItIsAFleetIsItsOwnAgain) {
 TEST_F(LoneFleetTest, StopsWhileNoServerAnswers) {
   Fleet::Options options = alone();
   options.settings.servers = {"127.0.0.1:1"};
-  Fleet fleet(std::move(options), log_, board_, *rig_.engine, no_peers, no_caller);
+  Fleet& fleet = start(std::move(options));
   while (board_.read()->self.empty()) std::this_thread::yield();
   EXPECT_EQ(board_.read()->state, control::SessionState::connecting);
   std::promise<Outcome<DatasetStatus>> waits;
