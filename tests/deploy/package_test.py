@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-from unit_file import ENVIRONMENT, ROOT, UNITS, need, run, skip  # noqa: E402
+from systemd_support import ENVIRONMENT, ROOT, UNITS, need, run, skip  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("HISTOD_BUILD", ROOT / "build/release")).resolve()
 PROGRAMS = ("histod", "histod-epoll", "histoctl")

@@ -17,7 +17,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-from unit_file import ENVIRONMENT, HISTOD, ROOT, UNITS, allowed_calls, need, read_unit, run, skip  # noqa: E402
+from systemd_support import ENVIRONMENT, HISTOD, ROOT, UNITS, allowed_calls, equalized, need, read_unit, run, skip  # noqa: E402
 
 SERVICE, SOCKET = UNITS / "histod.service", UNITS / "histod.socket"
 EXPOSURE_MAX = 1.5
@@ -40,7 +40,7 @@ class UnitsTest(unittest.TestCase):
     def copy_units(self):
         text = SERVICE.read_text()
         self.assertIn("ExecStart=/usr/sbin/histod ", text)
-        (self.folder / SERVICE.name).write_text(text.replace("/usr/sbin/histod ", f"{os.path.abspath(HISTOD)} "))
+        (self.folder / SERVICE.name).write_text(text.replace("/usr/sbin/histod ", f"{HISTOD} "))
         shutil.copy(SOCKET, self.folder)
 
     def test_systemd_understands_all_of_it(self):
@@ -175,17 +175,6 @@ class FilesTest(unittest.TestCase):
             path = pathlib.Path("/proc/sys", name.lstrip("-").replace(".", "/"))
             self.assertTrue(value.isdigit())
             self.assertTrue(path.exists() or name.startswith("-"), line)
-
-
-def equalized(pixels):
-    """cv::equalizeHist by its definition; the sums are small enough for a float to be exact."""
-    counts = [pixels.count(value) for value in range(256)]
-    first = next(value for value in range(256) if counts[value])
-    scale, total, table = 255 / (len(pixels) - counts[first]), 0, [0] * 256
-    for value in range(first + 1, 256):
-        total += counts[value]
-        table[value] = round(total * scale)
-    return bytes(table[value] for value in pixels)
 
 
 class Manager:

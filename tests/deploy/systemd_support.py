@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unit files as systemd reads them, as far as ours need it."""
+"""What the tests of systemd and of the package have in common: unit files as systemd reads them, an oracle, processes."""
 import os
 import pathlib
 import shutil
@@ -8,7 +8,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNITS = ROOT / "systemd"
-HISTOD = os.environ.get("HISTOD", "")
+HISTOD = os.path.abspath(os.environ["HISTOD"]) if "HISTOD" in os.environ else ""
 # Whoever runs the tests may have variables of ours; the daemon under test has only what its test gives it.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HISTO")}
 
@@ -60,3 +60,14 @@ def skip(reason):
 def run(*command, **options):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=300,
                           **{"env": ENVIRONMENT, **options})
+
+
+def equalized(pixels):
+    """cv::equalizeHist by its definition; the sums are small enough for a float to be exact."""
+    counts = [pixels.count(value) for value in range(256)]
+    first = next(value for value in range(256) if counts[value])
+    scale, total, table = 255 / (len(pixels) - counts[first]), 0, [0] * 256
+    for value in range(first + 1, 256):
+        total += counts[value]
+        table[value] = round(total * scale)
+    return bytes(table[value] for value in pixels)
