@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kubectl makes of k8s/: documents as Python values, by overlay; and how to look into them."""
+import copy
+import functools
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import yaml
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+K8S = SOURCE / "k8s"
+OVERLAYS = sorted(folder.name for folder in (K8S / "overlays").iterdir())
+COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
+# In this order, since tls changes what monitoring adds.
+TOGETHER = ["monitoring", "tls", "hostfirewall", "shared-files"]
+
+
+def kustomize(folder):
+    if shutil.which("kubectl") is None:
+        raise AssertionError("kubectl is missing: it is no package of Debian 12; its version 1.32 or newer is needed")
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode or done.stderr:
+        raise AssertionError(f"kubectl kustomize {folder}: {done.stderr}")
+    return done.stdout
+
+
+def with_components(base, components):
+    """The base or an overlay with components, as a user's own overlay would have them."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / "k8s"
+        shutil.copytree(K8S, copy)
+        overlay = copy / "overlays" / "under-test"
+        overlay.mkdir()
+        (overlay / "kustomization.yaml").write_text(yaml.safe_dump({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"../../{base}"],
+            "components": [f"../../components/{name}" for name in components]}))
+        return kustomize(overlay)
+
+
+@functools.cache
+def rendered():
+    """{name: text} of the base, of each overlay, and of each component in an overlay."""
+    texts = {"base": kustomize(K8S / "base")}
+    texts |= {name: kustomize(K8S / "overlays" / name) for name in OVERLAYS}
+    texts |= {f"base+{name}": with_components("base", [name]) for name in COMPONENTS}
+    texts["dev+all"] = with_components("overlays/dev", TOGETHER)
+    return texts
+
+
+@functools.cache
+def _parsed(name):
+    return list(yaml.load_all(rendered()[name], Loader=yaml.CSafeLoader))
+
+
+def documents(name):
+    """Fresh ones, which may be changed."""
+    return copy.deepcopy(_parsed(name))
+
+
+def title(document):
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+def of_kind(docs, *kinds):
+    return [document for document in docs if document["kind"] in kinds]
+
+
+def find(docs, kind, name):
+    """The one that is named so, or so and a hash of its content."""
+    found = [each for each in of_kind(docs, kind) if each["metadata"]["name"] == name or
+             each["metadata"]["name"].startswith(name + "-") and kind == "ConfigMap"]
+    if len(found) != 1:
+        raise KeyError(f"{len(found)} {kind} {name}")
+    return found[0]
+
+
+def workloads(docs):
+    return [document for document in docs if "template" in document.get("spec", {})]
+
+
+def pod_of(workload):
+    return workload["spec"]["template"]["spec"]
+
+
+def labels_of(workload):
+    return workload["spec"]["template"]["metadata"]["labels"]
+
+
+def containers_of(workload):
+    """Those that run, and those before them."""
+    return pod_of(workload)["containers"] + pod_of(workload).get("initContainers", [])
+
+
+def ports_of(workload):
+    """{name: port}"""
+    return {port["name"]: port["containerPort"] for container in pod_of(workload)["containers"] for port in container["ports"]}
+
+
+def histod(docs):
+    return find(docs, "DaemonSet", "histod")
+
+
+def variables_of(docs):
+    """The daemon's environment: values that are told, and for what Kubernetes fills in the path it comes from."""
+    return {each["name"]: each.get("value", each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath"))
+            for each in pod_of(histod(docs))["containers"][0].get("env", [])}
+
+
+def selects(selector, workload):
+    return bool(selector) and selector.items() <= labels_of(workload).items()
+
+
+def zoo_cfg(docs):
+    """The configuration of ZooKeeper's servers as a dict."""
+    text = find(docs, "ConfigMap", "zookeeper-config")["data"]["zoo.cfg"]
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def histod_toml(docs):
+    return find(docs, "ConfigMap", "histod-config")["data"]["histod.toml"]

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What kubectl makes of k8s/, strictly by the types of Kubernetes 1.36 and the operators' schemas, and as it was the last time it was looked
+at (golden/). `kubernetes_test.py --renew` writes golden/ anew."""
+import difflib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from kubernetes_documents import COMPONENTS, OVERLAYS, TOGETHER, documents, find, histod, of_kind, pod_of, rendered, title
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOLDEN = HERE / "golden"
+# npm installs outside of the source tree; a folder that stays is not installed anew.
+STAGE = os.environ.get("DEPLOY_NODE_STAGE")
+BUILT_IN = re.compile(r"(?:v1|[a-z]+/v\w+|[a-z.]+\.k8s\.io/v\w+)")
+
+
+def comparable(name):
+    """The daemon's image is a release's matter, which would otherwise change the golden files with each."""
+    return re.sub(r"image: \S*\bhistod[:@]\S+", "image: histod:as-released", rendered()[name])
+
+
+def is_built_in(document):
+    return BUILT_IN.fullmatch(document["apiVersion"]) is not None
+
+
+def install(stage):
+    lock, installed = HERE / "package-lock.json", stage / "installed-lock.json"
+    stage.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "kubernetes_types.mjs", stage)
+    if installed.exists() and installed.read_bytes() == lock.read_bytes():
+        return
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(HERE / name, stage)
+    subprocess.run(["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=stage, check=True)
+    shutil.copy(lock, installed)
+
+
+class TypesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if missing := [name for name in ("node", "npm") if shutil.which(name) is None]:
+            raise AssertionError(f"{' and '.join(missing)} missing: install nodejs and npm")
+        cls.stage = pathlib.Path(STAGE) if STAGE else pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        install(cls.stage)
+
+    def complaints(self, entries):
+        done = subprocess.run(["node", "kubernetes_types.mjs"], cwd=self.stage, input=json.dumps(entries), capture_output=True, text=True,
+                              check=False, timeout=240)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(bool(done.stdout), done.returncode == 1)
+        return done.stdout.splitlines()
+
+    def test_every_document_is_of_its_type(self):
+        entries = [{"name": f"{name}: {title(each)}", "document": each} for name in rendered() for each in documents(name) if is_built_in(each)]
+        self.assertGreater(len(entries), 100)
+        self.assertEqual(self.complaints(entries), [])
+
+    def test_what_is_wrong_is_found(self):
+        def changed(kind, name, change):
+            document = find(documents("prod"), kind, name)
+            change(document)
+            return document
+
+        wrong = {
+            "unknown": changed("DaemonSet", "histod", lambda d: pod_of(d).update(hostNetworks=True)),
+            "misplaced": changed("DaemonSet", "histod", lambda d: pod_of(d)["containers"][0].update(fsGroup=1)),
+            "number": changed("DaemonSet", "histod", lambda d: pod_of(d).update(terminationGracePeriodSeconds="60")),
+            "text": changed("DaemonSet", "histod", lambda d: pod_of(d)["containers"][0]["resources"]["limits"].update(cpu=4)),
+            "missing": changed("Service", "histod", lambda d: d["spec"]["ports"][0].pop("port")),
+            "inside a renamed member": changed("NetworkPolicy", "zookeeper", lambda d: d["spec"]["ingress"][0]["from"][0]["ipBlock"].pop("cidr")),
+            "no such member": changed("NetworkPolicy", "zookeeper", lambda d: d["spec"]["ingress"][0].update(to=[])),
+            "no such kind": {"apiVersion": "apps/v1", "kind": "DemonSet", "metadata": {"name": "x"}},
+            "no such version": {"apiVersion": "policy/v1beta9", "kind": "PodDisruptionBudget", "metadata": {"name": "x"}},
+        }
+        found = self.complaints([{"name": name, "document": document} for name, document in wrong.items()])
+        self.assertEqual({line.split(":")[0] for line in found}, set(wrong), found)
+
+    def test_a_renamed_member_is_no_error(self):
+        policies = of_kind(documents("prod"), "NetworkPolicy")
+        self.assertTrue(any("from" in rule for each in policies for rule in each["spec"].get("ingress", [])))
+        self.assertEqual(self.complaints([{"name": title(each), "document": each} for each in policies]), [])
+
+
+class SchemasTest(unittest.TestCase):
+    def setUp(self):
+        if jsonschema is None:
+            reason = "jsonschema is missing: install python3-jsonschema"
+            print(f"skipped: {reason}", flush=True)
+            self.skipTest(reason)
+
+    def complaints(self, document):
+        version = document["apiVersion"].split("/")[1]
+        schema = json.loads((HERE / "schemas" / f"{document['kind'].lower()}_{version}.json").read_text(encoding="utf-8"))
+        return [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(document)]
+
+    def test_custom_resources_are_by_their_schemas(self):
+        seen = set()
+        for name in rendered():
+            for each in documents(name):
+                if not is_built_in(each):
+                    seen.add(each["kind"].lower() + "_" + each["apiVersion"].split("/")[1] + ".json")
+                    with self.subTest(documents=name, document=title(each)):
+                        self.assertEqual(self.complaints(each), [])
+        self.assertLessEqual(seen, {path.name for path in (HERE / "schemas").glob("*.json")})
+        self.assertEqual(len(seen), 3)
+
+    def test_what_is_wrong_is_found(self):
+        docs = documents("prod")
+        monitor, rule = find(docs, "PodMonitor", "histod"), find(docs, "PrometheusRule", "histod")
+        policy = find(docs, "CiliumClusterwideNetworkPolicy", "histod-nodes")
+        monitor["spec"]["podMetricsEndpoints"][0]["paths"] = "/metrics"
+        rule["spec"]["groups"][0]["rules"][0]["for"] = "a while"
+        policy["spec"]["ingress"][2]["toPorts"][0]["ports"][0]["protocol"] = "HTTP"
+        for document in (monitor, rule, policy):
+            self.assertNotEqual(self.complaints(document), [], title(document))
+
+
+class OverlaysTest(unittest.TestCase):
+    def test_they_are_those_that_are_promised(self):
+        self.assertEqual(OVERLAYS, ["dev", "nodeport", "prod"])
+        self.assertEqual(set(COMPONENTS), set(TOGETHER))
+
+    def test_they_are_as_they_were(self):
+        self.assertEqual({path.stem for path in GOLDEN.glob("*.yaml")}, set(OVERLAYS))
+        for name in OVERLAYS:
+            golden = (GOLDEN / f"{name}.yaml").read_text(encoding="utf-8").split("\n", 1)[1]
+            changes = "".join(difflib.unified_diff(golden.splitlines(True), comparable(name).splitlines(True), "golden", "now", n=1))
+            self.assertEqual(changes, "", f"{name}: if that is right, run {pathlib.Path(__file__).name} --renew")
+
+    def test_the_image_is_set_by_the_overlay(self):
+        for name in OVERLAYS:
+            self.assertRegex(pod_of(histod(documents(name)))["containers"][0]["image"], r"^localhost/histod:\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$")
+
+    def test_the_sites_addresses_are_in_the_policies(self):
+        docs = documents("prod")
+        site = "10.8.0.0/24"
+        self.assertEqual(find(docs, "NetworkPolicy", "zookeeper")["spec"]["ingress"][0]["from"], [{"ipBlock": {"cidr": site}}])
+        ingress = find(docs, "CiliumClusterwideNetworkPolicy", "histod-nodes")["spec"]["ingress"]
+        self.assertEqual([rule.get("fromCIDR") for rule in ingress], [None, [site], ["10.0.0.0/8"], ["10.9.0.0/24"]])
+        self.assertEqual([each for each in docs if each["metadata"]["name"] == "site"], [])
+
+
+def renew():
+    GOLDEN.mkdir(exist_ok=True)
+    for name in OVERLAYS:
+        (GOLDEN / f"{name}.yaml").write_text("# SPDX-License-Identifier: Apache-2.0\n" + comparable(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--renew"]:
+        renew()
+    else:
+        unittest.main(verbosity=2)
