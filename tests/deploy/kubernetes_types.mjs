@@ -33,7 +33,7 @@ async function renamed(value, type) {
 }
 
 async function source(entries) {
-  const lines = ["import type * as k from '@kubernetes/client-node';"];
+  const lines = [`import type * as k from '${MODELS}/all.js';`];
   for (const [index, { name, document }] of entries.entries()) {
     const version = document.apiVersion.split('/').pop();
     const type = version[0].toUpperCase() + version.slice(1) + document.kind;
