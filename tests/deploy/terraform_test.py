@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """deploy/terraform with the real Terraform, and providers that are stubs but speak the real protocol. Nothing is downloaded or rented."""
-import importlib.util
 import json
 import os
 import pathlib
@@ -18,10 +17,6 @@ import yaml  # noqa: E402
 
 HISTOCTL = os.environ.setdefault("HISTOCTL", str(rig.SOURCE / "build/release/bin/histoctl"))
 FAILURE = "422 the plan is out of stock at this site"
-
-
-def skipped(reason):
-    print(f"skipped: {reason}", flush=True)
 
 
 def workspace(case, **how):
@@ -49,14 +44,14 @@ class FilesTest(unittest.TestCase):
 
     def test_nothing_that_belongs_to_a_run_is_in_the_repository(self):
         if not (rig.SOURCE / ".git").exists():
-            return skipped("no git repository")
+            return rig.skipped("no git repository")
         tracked = subprocess.run(["git", "-C", rig.SOURCE, "ls-files", "deploy/terraform"], capture_output=True, text=True, check=True).stdout
         wrong = [path for path in tracked.split() if path.endswith((".lock.hcl", ".tfstate", ".tfvars", "inventory.yml")) or ".terraform/" in path]
         self.assertEqual(wrong, [])
 
     def test_shellcheck(self):
         if not shutil.which("shellcheck"):
-            return skipped("shellcheck is not installed")
+            return rig.skipped("shellcheck is not installed")
         done = subprocess.run(["shellcheck", rig.SOURCE / "deploy/terraform/bin/apply"], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
@@ -126,12 +121,7 @@ class ApplyTest(unittest.TestCase):
 
     def setUp(self):
         self.place.settings()
-        self.addCleanup(self.destroy)
-
-    def destroy(self):
-        for root in rig.ROOTS:
-            self.place.run("destroy", "-auto-approve", "-input=false", "-no-color", root=root)
-            self.assertEqual(self.place.state(root), [])
+        self.addCleanup(self.place.forget)
 
     def apply(self, root=".", expect=0):
         """The events of one apply."""
@@ -178,17 +168,6 @@ class ApplyTest(unittest.TestCase):
         self.assertEqual(hosts["histo-02"], {"ansible_host": "10.66.0.2", "ip": "10.66.0.2", "access_ip": "10.66.0.2", "zookeeper_id": 2})
 
 
-def main():
-    if not shutil.which("terraform"):
-        sys.exit("terraform_test: terraform is missing: https://developer.hashicorp.com/terraform/install")
-    lacking = [package for module, package in (("grpc", "python3-grpcio"), ("google.protobuf", "python3-protobuf"), ("msgpack", "python3-msgpack"))
-               if not importlib.util.find_spec(module.split(".", maxsplit=1)[0])]
-    if lacking:
-        sys.exit(f"terraform_test: apt-get install --no-install-recommends {' '.join(lacking)}")
-    if not shutil.which(HISTOCTL):
-        sys.exit(f"terraform_test: {HISTOCTL} is missing: build it, or name it with HISTOCTL")
-    unittest.main(verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    rig.need(HISTOCTL)
+    unittest.main(verbosity=2)

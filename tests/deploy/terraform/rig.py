@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A copy of deploy/terraform in a folder of its own, with the stub providers in a mirror that Terraform installs them from."""
+import importlib.util
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -84,8 +86,17 @@ class Workspace:
     def state(self, root="."):
         return sorted(self.run("state", "list", root=root).stdout.split())
 
+    def forget(self):
+        """The stub keeps nothing of what it made, so the state is all there is."""
+        for path in self.terraform.glob("**/terraform.tfstate*"):
+            path.unlink()
+
     def close(self):
         self.temporary.cleanup()
+
+
+def skipped(reason):
+    print(f"skipped: {reason}", flush=True)
 
 
 def events_of(path):
@@ -112,3 +123,16 @@ def golden(name, lines):
     if os.environ.get("HISTOD_GOLDEN") == "write":
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def need(histoctl):
+    """Ends the test with one line where it cannot be: not at hand is not passed."""
+    name = pathlib.Path(sys.argv[0]).stem
+    if not shutil.which("terraform"):
+        sys.exit(f"{name}: terraform is missing: https://developer.hashicorp.com/terraform/install")
+    modules = {"grpc": "python3-grpcio", "google": "python3-protobuf", "msgpack": "python3-msgpack"}
+    lacking = [package for module, package in modules.items() if not importlib.util.find_spec(module)]
+    if lacking:
+        sys.exit(f"{name}: apt-get install --no-install-recommends {' '.join(lacking)}")
+    if not shutil.which(histoctl):
+        sys.exit(f"{name}: {histoctl} is missing: build it, or name it with HISTOCTL")
