@@ -1,16 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """deploy/terraform/bin/apply: whatever happens to the events, Terraform's work and its exit status come through."""
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -22,6 +28,15 @@ import yaml  # noqa: E402
 HISTOCTL = os.environ.setdefault("HISTOCTL", str(rig.SOURCE / "build/release/bin/histoctl"))
 HISTOD = os.environ.setdefault("HISTOD", str(rig.SOURCE / "build/release/bin/histod"))
 NODES = [f'latitudesh_server.node["histo-0{number}"]' for number in (1, 2, 3)]
+
+
+def wait_for(condition):
+    """For what is in files and processes there is nothing else to wait for."""
+    deadline, pause = time.monotonic() + rig.RUN_LIMIT_S, threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        pause.wait(0.02)
 
 
 class ApplyProgramTest(unittest.TestCase):
@@ -146,10 +161,10 @@ class SinkTest(ApplyProgramTest):
 class InterruptionTest(ApplyProgramTest):
     """The stub holds one node until Terraform stops it: then there is something to interrupt."""
 
-    def start(self, *words, **environment):
+    def start(self, *words, deaf=False, **environment):
         fifo = self.folder / "fifo"
         os.mkfifo(fifo)
-        self.place.settings(hold=["histo-02", str(fifo)])
+        self.place.settings(hold=["histo-02", str(fifo)], deaf=deaf)
         with open(self.folder / "said", "wb") as said:
             process = subprocess.Popen(self.command("--yes", *words), env=self.environment(**environment), stdin=subprocess.DEVNULL, stdout=said,
                                        stderr=said, start_new_session=True)
@@ -192,6 +207,17 @@ class InterruptionTest(ApplyProgramTest):
         self.assertEqual(self.nodes(), [NODES[0], NODES[2]], "what was made is known")
         self.assertIn("apply_errored", self.kinds(), "the end is told, too")
 
+    def test_control_c_twice_stops_it_at_once(self):
+        process = self.start("--events", self.events, deaf=True)
+        stubs = [child for child in self.children(process.pid) if b"stub_provider" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+        os.kill(process.pid, signal.SIGINT)
+        wait_for(lambda: "Gracefully shutting down" in self.stream().read_text())
+        os.kill(process.pid, signal.SIGINT)
+        said = self.ended(process, 1)
+        self.assertIn("Two interrupts received", said)
+        self.assertTrue(stubs)
+        wait_for(lambda: not any(pathlib.Path(f"/proc/{stub}/cmdline").exists() for stub in stubs))
+
     def test_a_terminal_that_goes_away_stops_nothing(self):
         process = self.start("--events", self.events)
         os.killpg(process.pid, signal.SIGHUP)
@@ -221,6 +247,79 @@ class InterruptionTest(ApplyProgramTest):
         said = self.ended(process, 1)
         self.assertIn("not all events were delivered", said)
         self.assertIn("context canceled", self.stream().read_text(), "what Terraform says goes on")
+
+
+    def test_a_daemon_that_takes_nothing_can_be_left(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            with open(self.folder / "said", "wb") as said:
+                process = subprocess.Popen(self.command("--yes", "--server", f"http://127.0.0.1:{silent.getsockname()[1]}"), stdout=said,
+                                           env=self.environment(), stdin=subprocess.DEVNULL, stderr=said, start_new_session=True)
+            wait_for(lambda: self.inventory.exists() or process.poll() is not None)
+            os.killpg(process.pid, signal.SIGINT)
+            self.assertIn("not all events were delivered", self.ended(process, 0))
+        self.assertEqual(self.nodes(), NODES)
+
+
+class TerminalTest(ApplyProgramTest):
+    """At a terminal it asks, and the terminal's own Ctrl-C reaches it."""
+
+    def setUp(self):
+        super().setUp()
+        self.screen = b""
+        self.terminal, inner = pty.openpty()
+        self.addCleanup(os.close, self.terminal)
+        self.inner = inner
+
+    def start(self):
+        process = subprocess.Popen(self.command("--events", self.events), env=self.environment(), stdin=self.inner, stdout=self.inner,
+                                   stderr=self.inner, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(self.inner)
+        self.addCleanup(process.wait)
+        return process
+
+    def until(self, text):
+        while text not in self.screen:
+            self.screen += os.read(self.terminal, 65536)
+
+    def rest(self):
+        try:
+            while data := os.read(self.terminal, 65536):
+                self.screen += data
+        except OSError:  # the other side is closed
+            pass
+        return self.screen.decode()
+
+    def answer(self, text, expect):
+        process = self.start()
+        self.until(b"Only 'yes' will be accepted: ")
+        os.write(self.terminal, text)
+        said = self.rest()
+        self.assertEqual(process.wait(), expect, said)
+        return said
+
+    def test_yes(self):
+        said = self.answer(b"yes\n", 0)
+        self.assertIn("Apply complete! Resources: 15 added", said)
+        self.assertEqual(self.nodes(), NODES)
+
+    def test_all_else_is_no(self):
+        self.assertIn("nothing was done", self.answer(b"y\n", 1))
+        self.assertFalse((self.place.terraform / "terraform.tfstate").exists())
+
+    def test_its_control_c_interrupts_once(self):
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        self.place.settings(hold=["histo-02", str(fifo)])
+        process = self.start()
+        self.until(b"Only 'yes' will be accepted: ")
+        os.write(self.terminal, b"yes\n")
+        self.assertEqual(fifo.read_text(), "held\n")
+        os.write(self.terminal, b"\x03")
+        said = self.rest()
+        self.assertEqual(process.wait(), 1, said)
+        self.assertIn("context canceled", said)
+        self.assertNotIn("Two interrupts", said)
+        self.assertEqual(self.nodes(), [NODES[0], NODES[2]])
 
 
 class RefusalTest(ApplyProgramTest):

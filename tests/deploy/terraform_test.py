@@ -56,6 +56,13 @@ class FilesTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
 
+    def test_without_terraform_there_is_one_clear_line(self):
+        for test in sorted((rig.SOURCE / "tests/deploy").glob("terraform_*test.py")):
+            done = subprocess.run([rig.PYTHON, test], env={**os.environ, "PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertEqual(done.stderr, f"{test.stem}: terraform is missing: https://developer.hashicorp.com/terraform/install\n")
+
+
 class ProviderTest(unittest.TestCase):
     """Terraform installs the stub by the version constraint, starts it, and checks our arguments against its schema."""
 

@@ -2,7 +2,8 @@
 """A provider that makes nothing: Terraform starts it, shakes hands with it and talks to it as with a real one.
 
 Usage: stub_provider.py ADDRESS FOLDER, by Terraform only. FOLDER has key.pem and cert.pem, and settings.json:
-    {"fail": {NODE: REASON}, "hold": [NODE, FIFO]}    a node that cannot be made; one whose making lasts until Terraform stops it
+    {"fail": {NODE: REASON}, "hold": [NODE, FIFO], "deaf": true}
+A node that cannot be made; one whose making lasts until Terraform stops it, and says so in FIFO; and not even then.
 What is made is a function of its name, so that every run gives the same. Schemas are in schema.json, as Terraform prints them.
 """
 import base64
@@ -88,7 +89,7 @@ class Provider:
         held, fifo = self.settings.get("hold", [None, None])
         if name == held:
             pathlib.Path(fifo).write_text("held\n", encoding="utf-8")
-            self.stopped.wait()
+            (threading.Event() if self.settings.get("deaf") else self.stopped).wait()
             return "context canceled"
         return self.settings.get("fail", {}).get(name)
 
