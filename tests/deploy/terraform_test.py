@@ -108,7 +108,7 @@ class OwnTestsTest(unittest.TestCase):
     def test_they_pass_and_can_fail(self):
         place, broken = workspace(self), workspace(self)
         broken.edit("modules/fleet/variables.tf", "if node.zookeeper_id != null]) % 2 == 1", "if node.zookeeper_id != null]) >= 1")
-        broken.edit("maas/main.tf", "erase       = var.erase", "erase       = false")
+        broken.edit("maas/main.tf", "distro_series = var.distro_series", "distro_series = \"jammy\"")
         started = [(root, self.start(place, root), "0 failed") for root in self.FOLDERS]
         started += [(root, self.start(broken, root), ", 1 failed") for root in ("modules/fleet", "maas")]
         for root, process, wanted in started:

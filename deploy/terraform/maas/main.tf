@@ -38,11 +38,6 @@ resource "maas_instance" "node" {
     user_data  = module.fleet.cloud_init[each.key]
   }
 
-  release_params {
-    erase       = var.erase
-    quick_erase = var.erase
-  }
-
   lifecycle {
     postcondition {
       condition     = anytrue([for address in self.ip_addresses : try(cidrsubnet("${address}/${split("/", var.private_cidr)[1]}", 0, 0) == var.private_cidr, false)])

@@ -47,9 +47,3 @@ variable "private_cidr" {
   description = "The nodes' own network, a subnet that MAAS knows; of a machine's addresses the one in it is used"
   type        = string
 }
-
-variable "erase" {
-  description = "Erase a machine's disks when it is given back"
-  type        = bool
-  default     = true
-}
