@@ -279,7 +279,10 @@ class TerminalTest(ApplyProgramTest):
 
     def until(self, text):
         while text not in self.screen:
-            self.screen += os.read(self.terminal, 65536)
+            try:
+                self.screen += os.read(self.terminal, 65536)
+            except OSError as error:
+                raise AssertionError(f"{text!r} was not said:\n{self.screen.decode()}") from error
 
     def rest(self):
         try:
