@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kubectl makes of k8s/: documents as Python values, by overlay; and how to look into them."""
+"""What kubectl makes of k8s/ and of the kustomizations in deploy/: documents as Python values; and how to look into them."""
 import copy
 import functools
+import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
 
 import yaml
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parents[1]
 K8S = SOURCE / "k8s"
 OVERLAYS = sorted(folder.name for folder in (K8S / "overlays").iterdir())
+# Not of k8s/: what brings it to machines and clusters.
+DEPLOYED = ()
 COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
+BUILT_IN = re.compile(r"(?:v1|[a-z]+/v\w+|[a-z.]+\.k8s\.io/v\w+)")
 # In this order, since tls changes what monitoring adds.
 TOGETHER = ["monitoring", "tls", "hostfirewall", "shared-files"]
 
@@ -31,6 +42,8 @@ def with_components(base, components):
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "k8s"
         shutil.copytree(K8S, copy)
+        # Which the component monitoring takes its dashboard from.
+        shutil.copytree(SOURCE / "deploy/observability", pathlib.Path(folder) / "deploy/observability")
         overlay = copy / "overlays" / "under-test"
         overlay.mkdir()
         (overlay / "kustomization.yaml").write_text(yaml.safe_dump({
@@ -57,6 +70,31 @@ def _parsed(name):
 def documents(name):
     """Fresh ones, which may be changed."""
     return copy.deepcopy(_parsed(name))
+
+
+@functools.cache
+def _parsed_of(folder):
+    return list(yaml.load_all(kustomize(SOURCE / folder), Loader=yaml.CSafeLoader))
+
+
+def deployed(folder):
+    """Those of a kustomization in deploy/."""
+    return copy.deepcopy(_parsed_of(folder))
+
+
+def is_built_in(document):
+    return BUILT_IN.fullmatch(document["apiVersion"]) is not None
+
+
+def schema_complaints(case, document):
+    """What is wrong with a custom resource by its operator's schema."""
+    if jsonschema is None:
+        reason = "jsonschema is missing: install python3-jsonschema"
+        print(f"skipped: {reason}", flush=True)
+        case.skipTest(reason)
+    version = document["apiVersion"].split("/")[1]
+    schema = json.loads((HERE / "schemas" / f"{document['kind'].lower()}_{version}.json").read_text(encoding="utf-8"))
+    return [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(document)]
 
 
 def title(document):
