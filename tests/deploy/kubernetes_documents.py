@@ -21,7 +21,7 @@ SOURCE = HERE.parents[1]
 K8S = SOURCE / "k8s"
 OVERLAYS = sorted(folder.name for folder in (K8S / "overlays").iterdir())
 # Not of k8s/: what brings it to machines and clusters.
-DEPLOYED = ("deploy/tinkerbell", "deploy/tinkerbell/workflows")
+DEPLOYED = ("deploy/tinkerbell", "deploy/tinkerbell/workflows", "deploy/gitops/argocd", "deploy/gitops/flux")
 COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
 BUILT_IN = re.compile(r"(?:v1|[a-z]+/v\w+|[a-z.]+\.k8s\.io/v\w+)")
 # In this order, since tls changes what monitoring adds.
