@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """deploy/tinkerbell: resources by Tinkerbell's schemas, what they say of one another, the template rendered for each machine, and what it writes
-read as its reader would; agreement with Terraform and k8s/; the image's script and the README's commands, run."""
+read as its reader would; agreement with Terraform and k8s/; the image's script and the README's commands, run; events, by HISTOCTL."""
 import ipaddress
+import json
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ from kubernetes_documents import SOURCE, deployed, documents, find, histod, of_k
 from kubernetes_policies import quantity
 
 FOLDER = SOURCE / "deploy/tinkerbell"
+HISTOCTL = os.environ.get("HISTOCTL", str(SOURCE / "build/release/bin/histoctl"))
 TERRAFORM = (SOURCE / "deploy/terraform/variables.tf").read_text(encoding="utf-8")
 IMAGE = re.compile(r"[a-z0-9.-]+(?:/[a-z0-9._-]+)+(?::(?!latest)[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
 RENDERED_BYTES_MAX = 256 << 10
@@ -53,6 +55,15 @@ def template():
 
 def rendered(workflow, text=None):
     return render(text or template(), template_data(workflow))
+
+
+def rendered_by_go(workflow, folder):
+    """By the engine that Tinkerbell has, which is in kubectl, without a cluster; but for two functions that only Tinkerbell knows."""
+    text = re.sub(r"formatPartition (\S+) (\d+)", r'printf "%sp%v" \1 \2', template())
+    (folder / "template").write_text(re.sub(r"netmaskToPrefixLength \S+", '"24"', text))
+    (folder / "data").write_text(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, **template_data(workflow)}))
+    return subprocess.run(["kubectl", "annotate", "--local", "-f", folder / "data", "a=b", "-o", f"go-template-file={folder}/template",
+                           "--allow-missing-template-keys=false"], capture_output=True, text=True, check=False)
 
 
 def validator_complaints(text):
@@ -215,6 +226,31 @@ class TemplateTest(unittest.TestCase):
                          ("image2disk:c5bde803d9f6c90f1a9d5e06930d856d1481854c", "image2disk:latest"), ('COMPRESSED: "true"', "COMPRESSED: true")):
             self.assertIn(old, template())
             self.assertNotEqual(list(validator_complaints(rendered(flow, template().replace(old, new)))), [], new)
+
+    def test_gos_own_engine_makes_the_same_of_it(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for flow in workflows():
+            done = rendered_by_go(flow, folder)
+            self.assertEqual((done.returncode, done.stdout), (0, rendered(flow)), done.stderr)
+        del flow["spec"]["hardwareMap"]["image_url"]
+        self.assertIn('no entry for key "image_url"', rendered_by_go(flow, folder).stderr)
+
+    def test_its_events_name_node_and_action(self):
+        """A watch's lines, by the README's histoctl."""
+        def line(flow, state, at, action_state):
+            actions = [{"name": name, "image": action["image"], "state": action_state if name == at else "PENDING"}
+                       for name, action in self.actions(flow).items()]
+            return json.dumps({"type": "MODIFIED", "object": {**flow, "status": {"state": state, "tasks": [{"name": "install", "actions": actions}]}}})
+
+        flow = workflows()[1]
+        lines = [line(flow, "RUNNING", "write-image", "RUNNING"), line(flow, "FAILED", "write-image", "FAILED")]
+        done = subprocess.run([HISTOCTL, "events", "send", "--source", "tinkerbell", "--out", "-"], input="\n".join(lines) + "\n", capture_output=True,
+                              text=True, check=True)
+        told = [json.loads(each) for each in done.stdout.splitlines()]
+        self.assertEqual({each["node"] for each in told}, {"histo-02"})
+        self.assertEqual([(each["type"].removeprefix("io.histod.rollout.tinkerbell."), each["data"]["resource"]) for each in told],
+                         [("action_running", "tinkerbell/histo-02/write-image"), ("workflow_running", "tinkerbell/histo-02"),
+                          ("action_failed", "tinkerbell/histo-02/write-image"), ("workflow_failed", "tinkerbell/histo-02")])
 
     def test_a_name_that_is_not_there_is_an_error(self):
         for key in ("device_1", "image_url", "metadata_url", "kernel_arguments"):
