@@ -145,12 +145,17 @@ bool is_loopback_url(std::string_view url) {
   return host.starts_with("127.") || host.starts_with("[::1]") || host.starts_with("localhost");
 }
 
+bool is_private(mode_t mode, uid_t owner) {
+  const mode_t shared = mode & (S_IRWXG | S_IRWXO);
+  return shared == 0 || (shared == S_IRGRP && owner == 0);
+}
+
 std::expected<std::string, std::string> read_secret(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0)
     return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
   if (!S_ISREG(status.st_mode)) return std::unexpected(path + ": it is no file");
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+  if (!is_private(status.st_mode, status.st_uid))
     return std::unexpected(
         fmt::format("{}: its group or others may use it (mode {:o}): chmod 0600 it", path, status.st_mode & 0777));
   std::ifstream file(path, std::ios::binary);

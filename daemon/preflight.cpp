@@ -228,7 +228,7 @@ Check check_token_file(const std::string& path) {
   const auto tokens = api::parse_tokens(text);
   if (!tokens)
     return fail("tokens", fmt::format("{}: {}", path, tokens.error().front()), "sed -n l " + shell_quoted(path));
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if (!is_private(status.st_mode, status.st_uid)) {
     return warn("tokens", fmt::format("{} can be read by others (mode {:04o})", path, status.st_mode & 07777u),
                 "chmod 0600 " + shell_quoted(path));
   }

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "daemon/node_identity.hpp"
 #include "tests/daemon/memory_disk.hpp"
@@ -117,7 +118,7 @@ TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
     EXPECT_EQ(read(std::string(512, 'x') + end), std::string(512, 'x'));
   }
   EXPECT_EQ(read("0123456789abcdef", 0400), "0123456789abcdef");
-  for (const unsigned mode : {0640u, 0604u, 0620u, 0601u, 0666u}) {
+  for (const unsigned mode : {0604u, 0620u, 0660u, 0601u, 0666u}) {
     const auto refused = read("0123456789abcdef", mode);
     ASSERT_FALSE(refused) << std::oct << mode;
     EXPECT_THAT(refused.error(), HasSubstr("chmod 0600"));
@@ -132,6 +133,21 @@ TEST(FleetOptions, APeerTokenIsOneLineInAFileOfItsOwner) {
   }
   EXPECT_THAT(read_secret((folder.path() / "none").string()).error(), HasSubstr("No such file"));
   EXPECT_THAT(read_secret(folder.path().string()).error(), HasSubstr("it is no file"));
+}
+
+TEST(FleetOptions, OnlyRootMayLetAGroupReadASecret) {
+  for (const uid_t owner : {0u, 1u, 65532u}) {
+    for (const mode_t mode : {0400u, 0600u, 0700u, 0100600u}) EXPECT_TRUE(is_private(mode, owner)) << mode;
+    for (const mode_t mode : {0604u, 0620u, 0660u, 0610u, 0601u, 0602u, 0444u, 0666u})
+      EXPECT_FALSE(is_private(mode, owner)) << mode;
+    for (const mode_t mode : {0440u, 0640u, 0100440u}) EXPECT_EQ(is_private(mode, owner), owner == 0) << mode;
+  }
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("token", "0123456789abcdef", 0440);
+  EXPECT_EQ(read_secret(path).has_value(), ::getuid() == 0);
+  if (::getuid() != 0) return;
+  ASSERT_EQ(::chown(path.c_str(), 65532, 65532), 0);
+  EXPECT_THAT(read_secret(path).error(), HasSubstr("chmod 0600"));
 }
 
 TEST(FleetOptions, PeersAreToldWhatIsListenedOn) {

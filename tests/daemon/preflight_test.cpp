@@ -89,7 +89,7 @@ TEST(Preflight, TheTokenFileIsRead) {
   expect(check_token_file(folder.path().string()), CheckState::fail, "cannot be read");
   expect(check_token_file(folder.file("good", good)), CheckState::ok, "holds 1 token");
   expect(check_token_file(folder.file("bad", "admin short\n")), CheckState::fail, "line 1: the token has 5 characters");
-  for (const unsigned mode : {0640u, 0604u, 0644u, 0660u}) {
+  for (const unsigned mode : {0620u, 0604u, 0644u, 0660u}) {
     const Check check = check_token_file(folder.file("open", good, mode));
     expect(check, CheckState::warn, "can be read by others");
     EXPECT_THAT(check.cure, HasSubstr("chmod 0600"));
@@ -132,8 +132,8 @@ TEST(Preflight, TheFleetNeedsACredentialAndAnAddress) {
   expect(check_fleet(options), CheckState::warn, "http://127.0.0.1:8080");
   options.advertise_url = "http://node1:8080";
   expect(check_fleet(options), CheckState::ok, "zk1:2181, and its nodes reach this one at http://node1:8080");
-  options.peer_token_file = folder.file("peer", "0123456789abcdef\n", 0640);
-  expect(check_fleet(options), CheckState::fail, "its group or others may use it (mode 640)");
+  options.peer_token_file = folder.file("peer", "0123456789abcdef\n", 0660);
+  expect(check_fleet(options), CheckState::fail, "its group or others may use it (mode 660)");
   options.peer_token_file = folder.file("peer", "0123456789abcdef\n");
   expect(check_fleet(options), CheckState::ok, "zk1:2181");
 }

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import unittest
 
-from confined_daemon import ConfinedDaemon, give, harness
+from confined_daemon import NOBODY, ConfinedDaemon, give, harness
 from kubernetes_documents import (SOURCE, documents, histod, histod_toml, pod_of, rendered, variables_of, zoo_cfg)
 
 sys.path.insert(0, str(SOURCE / "tools/lib"))
@@ -23,7 +23,7 @@ import zookeeper_server  # noqa: E402
 
 HOST_IP, NODE = "127.0.0.2", "histo-01"
 FILLED_IN = {"status.hostIP": HOST_IP, "spec.nodeName": NODE}
-FOLDERS = ("/etc/histod", "/run/histod", "/var/lib/histod", "/srv/files")
+FOLDERS = ("/etc/histod", "/var/lib/histod", "/srv/files")
 ZOOKEEPER_WANTS_DIGEST, NO_AUTH = -124, -102
 KUBECTL = '#!/bin/sh\nprintf "%s\\n" "$*" >> "$KUBECTL_LOG"\n'
 
@@ -79,10 +79,8 @@ class Pod:
                 (target / "..data" / key).chmod(volume["secret"]["defaultMode"] | 0o440)
                 (target / key).symlink_to(pathlib.Path("..data") / key)
 
-    def init(self):
-        """The init container's command, which a shell runs here, too."""
-        for container in self.pod["initContainers"]:
-            subprocess.run([self.inside(word) for word in container["command"]], check=True)
+    def mounted_secrets(self):
+        return [path for path in pathlib.Path(self.inside("/etc/histod")).glob("*/..data/*") if path.is_file()]
 
     def environment(self):
         return {name: FILLED_IN.get(value, self.inside(value)) for name, value in variables_of(self.docs).items()}
@@ -100,12 +98,18 @@ class Pod:
 class PodDaemon(ConfinedDaemon):
     """Ports are free ones, and the log is one that the harness reads; all else is as in the pod."""
 
-    def __init__(self, pod):
+    def __init__(self, pod, owner=0):
         super().__init__(environment=pod.environment(), folder=pod.folder)
-        self.pod = pod
+        self.pod, self.owner = pod, owner
 
     def command(self):
         give(self.folder)
+        for path in self.pod.mounted_secrets():
+            if os.getuid() == 0:
+                os.chown(path, self.owner, NOBODY)
+            elif self.owner == 0:
+                print(f"\nskipped: {path.name} as Kubernetes mounts it: making files of root's needs root", flush=True)
+                path.chmod(0o400)
         words = [re.sub(r"^(--listen=.*):8080$", r"\1:0", word) for word in self.pod.arguments()]
         return [*self.prefix, str(self.programs / "histod"), *words, "--log-format=logfmt", "--log-level=info", "--memory-budget=512MiB"]
 
@@ -181,7 +185,6 @@ class OptionsTest(Case):
 class ServingTest(Case):
     def check(self, name):
         pod = Pod(name, self.folder())
-        pod.init()
         daemon = self.start(pod)
         for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
             probe = pod.container[kind]["httpGet"]
@@ -224,21 +227,13 @@ class SecretsTest(Case):
             for secret in re.findall(r"[0-9a-f]{32,}", path.read_text()):
                 self.assertNotIn(secret, told)
 
-    def test_a_peer_token_as_kubernetes_mounts_it_is_refused(self):
-        """The reason for the init container; when the daemon takes it, that can go."""
+    def test_a_secret_that_somebody_elses_group_may_read_is_refused(self):
+        """Mounted by root, it serves: ServingTest."""
         pod = Pod("dev", self.folder())
-        shutil.copy(pod.inside("/etc/histod/fleet/peer-token"), pod.inside("/run/histod/peer-token"))
-        daemon = PodDaemon(pod).start(wait=False)
+        daemon = PodDaemon(pod, owner=NOBODY).start(wait=False)
         self.addCleanup(daemon.close)
         self.assertEqual(daemon.process.wait(timeout=60), 1)
         self.assertIn("--peer-token-file", daemon.log())
-
-    def test_the_init_container_may_run_again(self):
-        pod = Pod("dev", self.folder())
-        for _ in range(2):
-            pod.init()
-        copied = pathlib.Path(pod.inside("/run/histod/peer-token"))
-        self.assertEqual((copied.stat().st_mode & 0o777, copied.read_text()), (0o600, pod.secrets["histod-fleet"]["peer-token"].read_text()))
 
 
 class ZooKeeperTest(Case):
@@ -278,7 +273,6 @@ class ZooKeeperTest(Case):
 
     def test_the_fleets_credential_is_asked_for(self):
         pod = Pod("dev", self.folder(), zookeeper=f"127.0.0.1:{self.port}")
-        pod.init()
         daemon = self.start(pod)
         self.wait_for_server(daemon)
         token = pod.secrets["histod-tokens"]["tokens"].read_text().split()[1]

@@ -40,7 +40,7 @@ WRONG = {
         lambda docs: daemon(docs)["securityContext"].update(privileged=True),
         lambda docs: zk(docs)["securityContext"].pop("allowPrivilegeEscalation"),
         lambda docs: pod_of(histod(docs))["securityContext"].update(runAsUser=0),
-        lambda docs: pod_of(histod(docs))["initContainers"][0]["securityContext"].update(runAsNonRoot=False),
+        lambda docs: pod_of(histod(docs)).update(initContainers=[{**daemon(docs), "securityContext": {"runAsNonRoot": False}}]),
         lambda docs: daemon(docs)["securityContext"].update(procMount="Unmasked")),
     policies.no_capabilities: (
         lambda docs: daemon(docs)["securityContext"]["capabilities"].update(add=["IPC_LOCK"]),
@@ -89,7 +89,7 @@ WRONG = {
         lambda docs: pod_of(histod(docs))["volumes"].pop(),
         lambda docs: daemon(docs)["volumeMounts"].append({"name": "other", "mountPath": "/x"}),
         lambda docs: find(docs, "ConfigMap", "histod-config")["metadata"].update(name="histod-config-0"),
-        lambda docs: next(each for each in pod_of(histod(docs))["volumes"] if "emptyDir" in each)["emptyDir"].pop("sizeLimit")),
+        lambda docs: next(each for each in pod_of(find(docs, "StatefulSet", "zk"))["volumes"] if "emptyDir" in each)["emptyDir"].pop("sizeLimit")),
     policies.secrets: (
         lambda docs: docs.append({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "stringData": {"a": "b"}}),
         lambda docs: next(each for each in pod_of(histod(docs))["volumes"] if "secret" in each)["secret"].update(defaultMode=0o444),
