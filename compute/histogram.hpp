@@ -10,8 +10,9 @@
 
 namespace histod::compute {
 
-/// Counts of one channel: 256 bins for 8-bit samples, 65 536 for 16-bit. Counts are u64, so that sums commute and
-/// never overflow (2^64 pixels); this is what makes results independent of threads, nodes and retries.
+/// Counts of one channel: 256 bins for 8-bit samples, 65 536 for 16-bit; in video also 1024 and 4096, which have no
+/// canonical bytes. Counts are u64, so that sums commute and never overflow (2^64 pixels); this is what makes results
+/// independent of threads, nodes and retries.
 class Histogram {
  public:
   explicit Histogram(std::uint32_t bins = 256);

@@ -75,6 +75,12 @@ struct Kernels {
   /// Copies the samples whose `keep` is not 0, in order; returns how many. `out` has room for n.
   std::size_t (*compact_u8)(const std::uint8_t* in, const std::uint8_t* keep, std::size_t n, std::uint8_t* out);
   std::size_t (*compact_u16)(const std::uint16_t* in, const std::uint8_t* keep, std::size_t n, std::uint16_t* out);
+  /// The Y samples of n pgroups of video (compute/video/packed.hpp): Cb Y Cr Y, in four bytes at 8 bits and in five at
+  /// 10. Counted into four tables of 256, or of 1024; a table's entries are samples of the depth.
+  void (*count_uyvy_u8)(const std::uint8_t* groups, std::size_t n, std::uint32_t* tables);
+  void (*count_uyvy_u10)(const std::uint8_t* groups, std::size_t n, std::uint32_t* tables);
+  void (*apply_uyvy_u8)(std::uint8_t* groups, std::size_t n, const std::uint8_t* lut);
+  void (*apply_uyvy_u10)(std::uint8_t* groups, std::size_t n, const std::uint16_t* lut);
 };
 
 /// The tables that this CPU can run, plainest first.

@@ -8,14 +8,11 @@
 
 #include "compute/count_words.hpp"
 #include "compute/kernels.hpp"
-
-#define HISTOD_AVX2 __attribute__((target("avx2")))
+#include "compute/lookup_avx2.hpp"
+#include "compute/video/packed_avx2.hpp"
 
 namespace histod::compute {
 namespace {
-
-HISTOD_AVX2 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
-HISTOD_AVX2 inline void store(void* to, __m256i value) { _mm256_storeu_si256(static_cast<__m256i*>(to), value); }
 
 HISTOD_AVX2 inline bool all_equal(const std::uint8_t* samples) {
   const __m256i block = load(samples);
@@ -134,36 +131,10 @@ HISTOD_AVX2 void count_u16(const std::uint16_t* samples, std::size_t n, std::uin
   scalar_kernels().count_u16(samples + i, n - i, table);
 }
 
-/// One of 64 entries, in four of the tables of apply_u8.
-HISTOD_AVX2 inline __m256i by_bit5(const __m256i* tables, __m256i lower, __m256i upper, __m256i bit5) {
-  const __m256i clear = _mm256_xor_si256(_mm256_shuffle_epi8(tables[0], lower), _mm256_shuffle_epi8(tables[1], upper));
-  const __m256i set = _mm256_xor_si256(_mm256_shuffle_epi8(tables[2], lower), _mm256_shuffle_epi8(tables[3], upper));
-  return _mm256_blendv_epi8(clear, set, bit5);
-}
-
-/// Eight tables of 32 entries, each as two shuffles: the lower 16, and what differs in the upper 16, for which a
-/// set top bit in the index gives 0. Bits 5, 6 and 7 choose among the eight, by pairs. Less work than a chain over
-/// sixteen tables, and shuffles, xors and blends keep all of a core's vector units busy.
 HISTOD_AVX2 void apply_u8(const std::uint8_t* in, std::uint8_t* out, std::size_t n, const std::uint8_t* lut) {
-  __m256i tables[16];
-  for (std::size_t t = 0; t < 16; ++t) {
-    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lut + 16 * t));
-    tables[t] = _mm256_broadcastsi128_si256(sixteen);
-  }
-  for (std::size_t t = 1; t < 16; t += 2) tables[t] = _mm256_xor_si256(tables[t], tables[t - 1]);
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i top = _mm256_set1_epi8(-128);
+  const ByteLookup mapped(lut);
   std::size_t i = 0;
-  for (; i + 32 <= n; i += 32) {
-    const __m256i bit7 = load(in + i), bit6 = _mm256_slli_epi16(bit7, 1), bit5 = _mm256_slli_epi16(bit7, 2);
-    const __m256i lower = _mm256_and_si256(bit7, nibble);
-    const __m256i upper = _mm256_or_si256(lower, _mm256_andnot_si256(_mm256_slli_epi16(bit7, 3), top));
-    const __m256i first = by_bit5(tables, lower, upper, bit5), second = by_bit5(tables + 4, lower, upper, bit5);
-    const __m256i third = by_bit5(tables + 8, lower, upper, bit5), fourth = by_bit5(tables + 12, lower, upper, bit5);
-    const __m256i low_half = _mm256_blendv_epi8(first, second, bit6);
-    const __m256i high_half = _mm256_blendv_epi8(third, fourth, bit6);
-    store(out + i, _mm256_blendv_epi8(low_half, high_half, bit7));
-  }
+  for (; i + 32 <= n; i += 32) store(out + i, mapped(load(in + i)));
   for (; i < n; ++i) out[i] = lut[in[i]];
 }
 
@@ -450,6 +421,10 @@ const Kernels& avx2_kernels() {
     made.blend_u16 = blend_u16;
     made.luma_u8 = luma_u8;
     made.shift_u8 = shift_u8;
+    made.count_uyvy_u8 = video::avx2_count_uyvy_u8;
+    made.count_uyvy_u10 = video::avx2_count_uyvy_u10;
+    made.apply_uyvy_u8 = video::avx2_apply_uyvy_u8;
+    made.apply_uyvy_u10 = video::avx2_apply_uyvy_u10;
     return made;
   }();
   return table;

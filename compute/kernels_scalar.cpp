@@ -7,6 +7,7 @@
 
 #include "compute/count_words.hpp"
 #include "compute/kernels.hpp"
+#include "compute/video/packed_groups.hpp"
 
 namespace histod::compute {
 namespace {
@@ -152,6 +153,11 @@ std::size_t compact(const T* in, const std::uint8_t* keep, std::size_t n, T* out
   return kept;
 }
 
+template <unsigned depth>
+void count_uyvy(const std::uint8_t* groups, std::size_t n, std::uint32_t* tables) {
+  video::Groups<video::Sampling::ycbcr422, depth>::count(groups, n, tables);
+}
+
 }  // namespace
 
 const Kernels& scalar_kernels() {
@@ -176,7 +182,11 @@ const Kernels& scalar_kernels() {
                                  shift<std::uint8_t>,
                                  shift<std::uint16_t>,
                                  compact<std::uint8_t>,
-                                 compact<std::uint16_t>};
+                                 compact<std::uint16_t>,
+                                 count_uyvy<8>,
+                                 count_uyvy<10>,
+                                 video::Groups<video::Sampling::ycbcr422, 8>::apply,
+                                 video::Groups<video::Sampling::ycbcr422, 10>::apply};
   return table;
 }
 

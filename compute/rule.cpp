@@ -161,8 +161,8 @@ Result<void> make_lut(Rule rule, const Histogram& histogram, std::uint32_t level
   lut.resize(bins);
   fill_identity(lut);
   if (shape.total == 0) return {};
-  // vips counts 16-bit samples in a histogram that ends at the largest value present, whatever the range is.
-  const std::uint32_t used = rule == Rule::vips && bins == 65536 ? shape.last + 1 : levels;
+  // vips counts samples of more than 8 bits in a histogram that ends at the largest one present, whatever the range is.
+  const std::uint32_t used = rule == Rule::vips && bins > 256 ? shape.last + 1 : levels;
   const std::span table = std::span(lut).first(used);
   std::fill(table.begin(), table.end(), std::uint16_t{0});
   fill(rule, table, histogram.counts().first(used), shape);

@@ -23,7 +23,8 @@ std::string_view name(Rule rule);
 std::optional<Rule> rule_from_name(std::string_view name);
 
 /// A lookup table: one entry for each possible sample value (256 or 65 536 entries; a table made for a range of
-/// L < 65 536 values holds L entries, then the identity). Entries of 8-bit tables are <= 255.
+/// L < 65 536 values holds L entries, then the identity). Entries of 8-bit tables are <= 255. Video of 10 and 12 bits
+/// has 1024 and 4096 bins and entries: the first ones of the table that 65 536 bins and as many levels would give.
 using Lut = std::vector<std::uint16_t>;
 
 /// The table that `rule` makes of `histogram`, where samples range over 0..levels-1 (the L of the formulas;
