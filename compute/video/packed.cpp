@@ -66,6 +66,45 @@ constexpr Loops loops_by_kernel(Loops made, bool narrow) {
   return made;
 }
 
+/// 8-bit pixels of three colors are those of images, but for the order of the colors.
+template <Sampling sampling>
+struct ColorLoops {
+  static constexpr LumaWeights k_weights =
+      sampling == Sampling::rgb ? k_luma_ycrcb
+                                : LumaWeights{k_luma_ycrcb.b, k_luma_ycrcb.g, k_luma_ycrcb.r, k_luma_ycrcb.shift};
+
+  /// Calls f(pixels, their luma, how many), for as many as the scratch has room for.
+  template <class Byte, class F>
+  static void for_luma(Byte* pixels, std::size_t n, F f) {
+    std::array<std::uint8_t, 512> luma;
+    for (std::size_t some = 0; n > 0; pixels += 3 * some, n -= some) {
+      some = std::min(n, luma.size());
+      kernels().luma_u8(pixels, 3, some, k_weights, luma.data());
+      f(pixels, luma.data(), some);
+    }
+  }
+
+  static std::uint64_t count(const std::uint8_t* pixels, std::size_t n, std::uint32_t* tables) {
+    for_luma(pixels, n, [tables](const std::uint8_t*, const std::uint8_t* luma, std::size_t some) {
+      kernels().count_u8(luma, some, tables);
+    });
+    return n;
+  }
+  static void apply(std::uint8_t* pixels, std::size_t n, const void* lut) {
+    for_luma(pixels, n, [lut](std::uint8_t* some_pixels, const std::uint8_t* luma, std::size_t some) {
+      std::array<std::uint8_t, 512> mapped;
+      kernels().apply_u8(luma, mapped.data(), some, static_cast<const std::uint8_t*>(lut));
+      kernels().shift_u8(some_pixels, 3, some, luma, mapped.data(), 255);
+    });
+  }
+
+  static constexpr Loops by_kernel(Loops made) {
+    made.count = count;
+    made.apply = apply;
+    return made;
+  }
+};
+
 using LoopsByDepth = std::array<Loops, std::size(k_depths)>;
 
 template <Sampling sampling>
@@ -78,8 +117,13 @@ constexpr std::array<LoopsByDepth, k_samplings> k_loops = [] {
                   loops_by_depth<Sampling::ycbcr444>(), loops_by_depth<Sampling::rgb>(),
                   loops_by_depth<Sampling::rgba>(),     loops_by_depth<Sampling::bgr>(),
                   loops_by_depth<Sampling::bgra>()};
-  made[0][0] = loops_by_kernel(made[0][0], true);
-  made[0][1] = loops_by_kernel(made[0][1], false);
+  LoopsByDepth& uyvy = made[static_cast<std::size_t>(Sampling::ycbcr422)];
+  Loops& rgb = made[static_cast<std::size_t>(Sampling::rgb)][0];
+  Loops& bgr = made[static_cast<std::size_t>(Sampling::bgr)][0];
+  uyvy[0] = loops_by_kernel(uyvy[0], true);
+  uyvy[1] = loops_by_kernel(uyvy[1], false);
+  rgb = ColorLoops<Sampling::rgb>::by_kernel(rgb);
+  bgr = ColorLoops<Sampling::bgr>::by_kernel(bgr);
   return made;
 }();
 

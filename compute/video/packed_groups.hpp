@@ -53,23 +53,58 @@ unsigned sample_at(const std::uint8_t* group, unsigned index) {
   }
 }
 
-template <unsigned depth>
-void put_sample(std::uint8_t* group, unsigned index, unsigned value) {
-  if constexpr (depth == 8) {
-    group[index] = static_cast<std::uint8_t>(value);
-  } else {
-    const unsigned bit = index * depth, shift = 16 - bit % 8 - depth;
-    const unsigned kept = ~(((1u << depth) - 1) << shift), two = value << shift;
-    group[bit / 8] = static_cast<std::uint8_t>((group[bit / 8] & (kept >> 8)) | two >> 8);
-    group[bit / 8 + 1] = static_cast<std::uint8_t>((group[bit / 8 + 1] & kept) | two);
+/// A pgroup's samples where they lie: each is whole bytes.
+template <unsigned depth, unsigned n>
+class SamplesInPlace {
+ public:
+  explicit SamplesInPlace(std::uint8_t* group) : group_(group) {}
+  unsigned operator[](unsigned index) const { return sample_at<depth>(group_, index); }
+  void set(unsigned index, unsigned value) {
+    if constexpr (depth == 16) {
+      group_[2 * index] = static_cast<std::uint8_t>(value >> 8);
+      group_[2 * index + 1] = static_cast<std::uint8_t>(value);
+    } else {
+      group_[index] = static_cast<std::uint8_t>(value);
+    }
   }
-}
+  void store() {}
+
+ private:
+  std::uint8_t* group_;
+};
+
+/// Those that share bytes are taken apart, and put together once: a byte that is read and written for each of its
+/// samples would wait for its own store each time.
+template <unsigned depth, unsigned n>
+class SamplesTakenApart {
+ public:
+  explicit SamplesTakenApart(std::uint8_t* group) : group_(group) {
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < n; ++i) samples_[i] = sample_at<depth>(group, i);
+  }
+  unsigned operator[](unsigned index) const { return samples_[index]; }
+  void set(unsigned index, unsigned value) { samples_[index] = value; }
+  void store() {
+#pragma GCC unroll 16
+    for (unsigned byte = 0; byte < n * depth / 8; ++byte) {
+      const unsigned first = 8 * byte / depth, end = 8 * byte % depth + 8;
+      const unsigned bits = end <= depth ? samples_[first] >> (depth - end)
+                                         : samples_[first] << (end - depth) | samples_[first + 1] >> (2 * depth - end);
+      group_[byte] = static_cast<std::uint8_t>(bits);
+    }
+  }
+
+ private:
+  std::uint8_t* group_;
+  unsigned samples_[n];
+};
 
 /// Pixels of a pgroup are numbered in the order of their samples.
 template <Sampling sampling, unsigned depth>
 struct Groups {
   static constexpr unsigned k_units = group_units(sampling, depth);
-  static constexpr unsigned k_bytes = k_units * unit_samples(sampling) * depth / 8;
+  static constexpr unsigned k_samples = k_units * unit_samples(sampling);
+  static constexpr unsigned k_bytes = k_samples * depth / 8;
   static constexpr unsigned k_pixels = k_units * unit_pixels(sampling);
   static constexpr unsigned k_columns = k_units * unit_columns(sampling);
   static constexpr bool k_colors = sampling >= Sampling::rgb;
@@ -91,31 +126,39 @@ struct Groups {
     return first_sample(pixel) + (sampling == Sampling::ycbcr420 ? of_unit : 1 + 2 * of_unit);
   }
 
-  static unsigned luma(const std::uint8_t* group, unsigned pixel) {
+  using Samples =
+      std::conditional_t<depth % 8 == 0, SamplesInPlace<depth, k_samples>, SamplesTakenApart<depth, k_samples>>;
+
+  /// `at(i)` is sample i of the pgroup.
+  template <class At>
+  static unsigned luma(At at, unsigned pixel) {
     if constexpr (k_colors) {
       constexpr auto w = k_luma_ycrcb;
-      const auto color = [&](unsigned index) { return sample_at<depth>(group, first_sample(pixel) + index); };
-      const unsigned red = color(k_backwards ? 2 : 0), blue = color(k_backwards ? 0 : 2);
-      return (w.r * red + w.g * color(1) + w.b * blue + (1u << (w.shift - 1))) >> w.shift;
+      const unsigned first = first_sample(pixel);
+      const unsigned red = at(first + (k_backwards ? 2 : 0)), blue = at(first + (k_backwards ? 0 : 2));
+      return (w.r * red + w.g * at(first + 1) + w.b * blue + (1u << (w.shift - 1))) >> w.shift;
     } else {
-      return sample_at<depth>(group, luma_sample(pixel));
+      return at(luma_sample(pixel));
     }
+  }
+  static unsigned luma(const std::uint8_t* group, unsigned pixel) {
+    return luma([group](unsigned index) { return sample_at<depth>(group, index); }, pixel);
   }
 
   static bool counts(const std::uint8_t* group, unsigned pixel) {
     return !k_alpha || sample_at<depth>(group, first_sample(pixel) + 3) != 0;
   }
 
-  static void map(std::uint8_t* group, unsigned pixel, const Entry* lut) {
-    const unsigned from = luma(group, pixel), to = lut[from];
+  static void map(Samples& samples, unsigned pixel, const Entry* lut) {
+    const unsigned from = luma([&samples](unsigned index) { return samples[index]; }, pixel), to = lut[from];
     if constexpr (k_colors) {
       const int rise = static_cast<int>(to) - static_cast<int>(from);
       for (unsigned index = first_sample(pixel); index < first_sample(pixel) + 3; ++index) {
-        const int sum = static_cast<int>(sample_at<depth>(group, index)) + rise;
-        put_sample<depth>(group, index, static_cast<unsigned>(std::clamp(sum, 0, int{k_top})));
+        const int sum = static_cast<int>(samples[index]) + rise;
+        samples.set(index, static_cast<unsigned>(std::clamp(sum, 0, int{k_top})));
       }
     } else {
-      put_sample<depth>(group, luma_sample(pixel), to);
+      samples.set(luma_sample(pixel), to);
     }
   }
 
@@ -137,10 +180,12 @@ struct Groups {
 
   static void apply(std::uint8_t* group, std::size_t n, const Entry* lut) {
     for (std::size_t i = 0; i < n; ++i, group += k_bytes) {
+      Samples samples(group);
 #pragma GCC unroll 8
       for (unsigned pixel = 0; pixel < k_pixels; ++pixel) {
-        if (counts(group, pixel)) map(group, pixel, lut);
+        if (counts(group, pixel)) map(samples, pixel, lut);
       }
+      samples.store();
     }
   }
 
@@ -156,9 +201,11 @@ struct Groups {
   }
 
   static void apply_some(std::uint8_t* group, const Extent& seen, const Entry* lut) {
+    Samples samples(group);
     for (unsigned pixel = 0; pixel < k_pixels; ++pixel) {
-      if (column(pixel) < seen.columns && line(pixel) < seen.lines && counts(group, pixel)) map(group, pixel, lut);
+      if (column(pixel) < seen.columns && line(pixel) < seen.lines && counts(group, pixel)) map(samples, pixel, lut);
     }
+    samples.store();
   }
 
   /// The luma of one line of n pgroups, side by side.

@@ -69,6 +69,12 @@ class HistobenchTest(unittest.TestCase):
         self.assertEqual(len(report["notes"]), 1)
         self.assertEqual({row["input"].split()[0] for row in report["rows"]}, {"noise"})
 
+    def test_packed_video_beside_opencv_and_the_definition(self):
+        rows = self.checked_rows(*self.measured("--suite", "packed", "--tiny"))
+        self.assertEqual({(row["work"], row["peer"]) for row in rows},
+                         {("count, UYVY 8-bit", "cv::calcHist"), ("apply, UYVY 8-bit", "cv::LUT"),
+                          ("count, UYVY 10-bit", "by pgroup, scalar"), ("apply, UYVY 10-bit", "by pgroup, scalar")})
+
     def test_codecs_beside_opencv(self):
         rows = self.checked_rows(*self.measured("--suite", "codec", "--tiny"))
         self.assertEqual({(row["work"], row["input"].split()[0]) for row in rows},

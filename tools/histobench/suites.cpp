@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array k_suites{
     Suite{"kernel", "counting, tables, applying, CLAHE, in process", run_kernel_suite},
+    Suite{"packed", "packed 4:2:2 video counted and mapped a packet at a time, in process", run_packed_suite},
     Suite{"codec", "decoding and encoding, in process", run_codec_suite},
     Suite{"http", "whole requests beside the echo, OpenCV, Flask, libvips, GraphicsMagick and ImageMagick",
           run_http_suite},
