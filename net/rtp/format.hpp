@@ -21,7 +21,9 @@ std::string_view name_of(Sampling sampling);
 std::optional<Sampling> sampling_of(std::string_view name);
 
 /// How the lines of interlaced video are numbered. RFC 4175 does not say. `frame`: by their place in the frame, so that
-/// the fields have alternate numbers (GStreamer, ffmpeg). `field`: each field from 0 (SMPTE ST 2110-20, 6.1.4).
+/// the first field has the even numbers (GStreamer). `field`: each field from 0 (ffmpeg; SMPTE ST 2110-20, 6.1.4). A
+/// description seldom tells. Read as `frame`, a stream numbered by field has Fault::line_not_of_field from its second
+/// line on; read as `field`, one numbered by frame has Fault::line_beyond_frame from the middle of each field on.
 enum class LineNumbering : std::uint8_t { frame, field };
 
 /// One stream's pictures. `width` and `height` are those of the frame, in pixels, for interlaced video too.

@@ -10,6 +10,7 @@
 #include "tests/fuzz/decode_one.hpp"
 #include "tests/fuzz/normalize_one.hpp"
 #include "tests/fuzz/read_one.hpp"
+#include "tests/fuzz/rtp_one.hpp"
 
 namespace histod::test {
 namespace {
@@ -44,6 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Decoders, Corpus,
 INSTANTIATE_TEST_SUITE_P(Readers, Corpus,
                          testing::Values(Folder{"tally", read_tally}, Folder{"table_text", read_table_text}));
 INSTANTIATE_TEST_SUITE_P(Streams, Corpus, testing::Values(Folder{"normalize", normalize_one}));
+INSTANTIATE_TEST_SUITE_P(Video, Corpus, testing::Values(Folder{"rtp", receive_rtp}, Folder{"sdp", read_sdp}));
 
 }  // namespace
 }  // namespace histod::test

@@ -138,33 +138,27 @@ struct OwnFile {
   OwnFile& operator=(const OwnFile&) = delete;
 };
 
-/// What GStreamer's rtpvrawdepay makes of our packets (RFC 4571 frames them in a file) must be our pixels again.
+/// What GStreamer's rtpvrawdepay makes of our packets (RFC 4571 frames them in a file) must be our pixels again. It
+/// knows no interlaced video.
 TEST(RtpPacketizer, GStreamerPlaysIt) {
   if (std::system("gst-launch-1.0 --version >/dev/null 2>&1 && gst-inspect-1.0 rtpvrawdepay >/dev/null 2>&1") != 0) {
     GTEST_SKIP()
         << "skipped: gst-launch-1.0 with rtpvrawdepay is not installed (gstreamer1.0-tools, gstreamer1.0-plugins-good)";
   }
-  struct Case {
-    VideoFormat format;
-    const char* caps;
-  };
   const VideoFormat base{.sampling = Sampling::ycbcr_422, .depth = 8, .width = 32, .height = 16};
-  std::vector<Case> cases{{base, ""}, {base, ""}, {base, ""}, {base, ""}};
-  cases[1].format.depth = 10;
-  cases[2].format.sampling = Sampling::rgba;
-  cases[3].format.interlaced = true;
-  cases[3].caps = ",interlace=(string)true";
+  std::vector<VideoFormat> formats(4, base);
+  formats[1].depth = 10;
+  formats[2].sampling = Sampling::rgba;
+  formats[3].sampling = Sampling::rgb;
   Random random(6);
-  for (const Case& one : cases) {
-    const VideoFormat& format = one.format;
+  for (const VideoFormat& format : formats) {
     const NaiveFrame frame = naive_noise(format, random);
     auto packetizer = Packetizer::make(raster_of(format), {.packet_octets_max = 200}).value();
     const OwnFile sent("sent");
     const OwnFile got("got");
     std::ofstream stream(sent.path, std::ios::binary);
-    for (std::uint32_t picture = 0; picture < 4; ++picture) {
-      const unsigned field = format.interlaced ? picture % 2 : 0;
-      for (const Octets& packet : packets_of(packetizer, format, frame, picture * 1800, field)) {
+    for (std::uint32_t picture = 0; picture < 2; ++picture) {
+      for (const Octets& packet : packets_of(packetizer, format, frame, picture * 3600, 0)) {
         stream.put(static_cast<char>(packet.size() >> 8)).put(static_cast<char>(packet.size()));
         stream.write(reinterpret_cast<const char*>(packet.data()), static_cast<std::streamsize>(packet.size()));
       }
@@ -176,8 +170,9 @@ TEST(RtpPacketizer, GStreamerPlaysIt) {
         "'application/"
         "x-rtp-stream,media=(string)video,clock-rate=(int)90000,encoding-name=(string)RAW,sampling=(string)" +
         std::string(net::rtp::name_of(format.sampling)) + ",depth=(string)" + std::to_string(format.depth) +
-        ",width=(string)32,height=(string)16" + one.caps +
-        ",payload=(int)96' ! rtpstreamdepay ! rtpvrawdepay ! filesink location=" + got.path.string();
+        ",width=(string)32,height=(string)16"
+        ",payload=(int)96' ! rtpstreamdepay ! rtpvrawdepay ! filesink location=" +
+        got.path.string();
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
     std::ifstream back(got.path, std::ios::binary);
     const std::vector<char> bytes{std::istreambuf_iterator<char>(back), {}};

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/rtp_one.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  histod::test::read_sdp(std::as_bytes(std::span(data, size)));
+  return 0;
+}
