@@ -58,6 +58,9 @@ class PictureTracker {
   Placement place(std::uint32_t timestamp, unsigned field, bool marker, std::uint32_t pixels, bool newest,
                   std::uint64_t expected_pixels);
 
+  /// What comes from now on belongs to no picture of before: another sender, or other timestamps.
+  void forget() { newest_.known = previous_.known = false; }
+
   /// Ends what is open: the stream is silent, over, or becomes another one.
   Placement flush();
 
@@ -65,7 +68,7 @@ class PictureTracker {
   struct Slot {
     Picture picture;
     bool open = false;   ///< takes packets
-    bool known = false;  ///< there was such a picture
+    bool known = false;  ///< a packet may be one of it, be it that the picture is over
   };
 
   static bool is_of(const Slot& slot, std::uint32_t timestamp, unsigned field) {

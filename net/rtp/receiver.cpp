@@ -32,6 +32,7 @@ std::expected<Received, Fault> Receiver::receive(std::span<const std::byte> data
   if (received->arrival == Arrival::first) {
     packet_jitter_.reset();
     picture_jitter_.reset();
+    pictures_.forget();
   }
   received->placement = pictures_.place(header.timestamp, payload.field(), header.marker, payload.pixels(),
                                         is_newest(received->arrival), raster_.pixels_of(payload.field()));

@@ -30,18 +30,21 @@ struct Bits {
   }
 };
 
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream stream(text);
-  std::vector<std::string> out;
-  for (std::string word; stream >> word;) out.push_back(word);
-  return out;
-}
+struct NaiveSample {
+  std::string component;
+  unsigned down, right;
+};
 
-/// "CB01": component, row, pixel.
-std::tuple<std::string, unsigned, unsigned> sample_name(const std::string& word) {
-  const std::size_t size = word.size();
-  return {word.substr(0, size - 2), static_cast<unsigned>(word[size - 2] - '0'),
-          static_cast<unsigned>(word[size - 1] - '0')};
+/// "CB01 Y00": component, row, pixel of each.
+std::vector<NaiveSample> samples_named(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<NaiveSample> out;
+  for (std::string word; stream >> word;) {
+    const std::size_t size = word.size();
+    out.push_back({word.substr(0, size - 2), static_cast<unsigned>(word[size - 2] - '0'),
+                   static_cast<unsigned>(word[size - 1] - '0')});
+  }
+  return out;
 }
 
 /// All rows of a field (of a progressive frame: all rows), as rows of the frame.
@@ -67,11 +70,11 @@ void read_line(const NaiveLine& line, Bits& data, const VideoFormat& format, Nai
   if (line.length == 0 || line.length % pgroup.octets != 0 || line.offset % pgroup.width != 0) {
     throw std::out_of_range("pgroup");
   }
+  const auto named = samples_named(pgroup.samples);
   unsigned x = line.offset;
   for (unsigned left = line.length; left > 0; left -= pgroup.octets, x += pgroup.width) {
     if (x >= format.width) throw std::out_of_range("pixel");
-    for (const std::string& word : words(pgroup.samples)) {
-      const auto [component, down, right] = sample_name(word);
+    for (const auto& [component, down, right] : named) {
       const unsigned value = data.take(format.depth);
       if (x + right >= format.width || place + down >= rows.size()) continue;
       if (!samples.emplace(std::tuple(component, rows[place + down], x + right), value).second) {
@@ -90,9 +93,10 @@ std::string component_name(net::rtp::Component component) {
 template <class Visit>
 void each_sample(const net::rtp::Segment& segment, const VideoFormat& format, Visit visit) {
   const auto pgroup = net::rtp::pgroup_of(format.sampling, format.depth);
+  const auto samples = net::rtp::samples_of(format.sampling, format.depth);
   std::size_t bit = std::size_t{segment.begin} * 8;
   for (unsigned i = 0; i < segment.octets / pgroup->octets; ++i) {
-    for (const net::rtp::Sample& sample : net::rtp::samples_of(format.sampling, format.depth)) {
+    for (const net::rtp::Sample& sample : samples) {
       const unsigned x = i * pgroup->width + sample.x;
       if (x < segment.pixels && sample.y < segment.rows) {
         visit(bit, component_name(sample.component), unsigned{segment.row} + sample.y * segment.row_step,
@@ -216,13 +220,13 @@ const NaivePgroup& naive_pgroup(const VideoFormat& format) {
 NaiveFrame naive_noise(const VideoFormat& format, Random& random) {
   NaiveFrame frame;
   const NaivePgroup& pgroup = naive_pgroup(format);
+  const auto named = samples_named(pgroup.samples);
   for (const unsigned field : {0u, 1u}) {
     if (field == 1 && !format.interlaced) break;
     const auto rows = rows_of_field(format, field);
     for (std::size_t place = 0; place < rows.size(); place += pgroup.height) {
       for (unsigned x = 0; x < format.width; x += pgroup.width) {
-        for (const std::string& word : words(pgroup.samples)) {
-          const auto [component, down, right] = sample_name(word);
+        for (const auto& [component, down, right] : named) {
           if (x + right >= format.width || place + down >= rows.size()) continue;
           frame[{component, rows[place + down], x + right}] = static_cast<unsigned>(random() % (1u << format.depth));
         }

@@ -131,7 +131,8 @@ TEST(RtpPayload, RowsOfFieldsUnderBothNumberings) {
   const auto rows = [&](LineNumbering numbering, unsigned line, unsigned field) -> std::optional<unsigned> {
     format.line_numbering = numbering;
     const auto raster = raster_of(format);
-    const auto payload = parse(packet_of({{.length = 64, .field = field, .line = line, .offset = 0}}), raster);
+    const Octets packet = packet_of({{.length = 64, .field = field, .line = line, .offset = 0}});
+    const auto payload = parse(packet, raster);
     if (!payload) return std::nullopt;
     return (*payload->begin()).row;
   };
@@ -217,7 +218,7 @@ TEST(RtpPayload, ReadsAllFormatsAsTheOracleDoes) {
   for (const unsigned width : {16u, 13u}) {
     for (const VideoFormat& format : all_formats(width, 11)) {
       const auto raster = raster_of(format);
-      for (int turn = 0; turn < 60; ++turn) {
+      for (int turn = 0; turn < 25; ++turn) {
         const Octets packet = packet_of(some_lines(format, random), turn % 10 == 0 ? -1 : turn % 10 == 1 ? 2 : 0);
         const auto naive = naive_video(packet, format);
         const auto payload = parse(packet, raster);
@@ -232,8 +233,8 @@ TEST(RtpPayload, ReadsAllFormatsAsTheOracleDoes) {
       }
     }
   }
-  EXPECT_GT(good, 2000);
-  EXPECT_GT(bad, 500);
+  EXPECT_GT(good, 1000);
+  EXPECT_GT(bad, 250);
 }
 
 TEST(RtpPayload, ReadsNoiseAsTheOracleDoes) {
@@ -241,7 +242,7 @@ TEST(RtpPayload, ReadsNoiseAsTheOracleDoes) {
   for (const VideoFormat& format : all_formats(16, 11)) {
     const auto raster = raster_of(format);
     const Octets good = packet_of(some_lines(format, random));
-    for (int turn = 0; turn < 60; ++turn) {
+    for (int turn = 0; turn < 25; ++turn) {
       Octets packet = good;
       for (unsigned flips = 1 + random() % 3; flips > 0; --flips) {
         const std::size_t bit = (12 + random() % std::min<std::size_t>(packet.size() - 12, 20)) * 8 + random() % 8;
