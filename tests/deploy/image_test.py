@@ -41,11 +41,9 @@ def setUpModule():
     if run("unshare", "--mount", "true").returncode != 0:
         skip("this machine lets nobody make namespaces")
     folder = pathlib.Path(unittest.enterModuleContext(tempfile.TemporaryDirectory(prefix="histod-image-", dir="/var/tmp")))
-    done = run("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", "DEB", "-B", folder / "package")
-    if done.returncode != 0:
-        raise AssertionError(f"cpack failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    (Built.package,) = (folder / "package").glob("*.deb")
     Built.store, Built.sbom = Store(folder), folder / "beside.json"
+    Built.store.ask("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", "DEB", "-B", folder / "package")
+    (Built.package,) = (folder / "package").glob("*.deb")
     Built.name, Built.id = Built.store.build("--debootstrap", "--package", Built.package, "--sbom", Built.sbom)
     Built.root = Built.store.root_of(Built.name)
 
