@@ -227,12 +227,12 @@ class TemplateTest(AnsibleCase):
 
     def test_options_are_toml(self):
         found = tomllib.loads(self.rendered("histod_systemd", "histod.toml.j2", histod_systemd_tls=True,
-                                            histod_systemd_options={"min-nodes": 1, "file-root": ["scans=/srv/ä"], "pin": False, "spool-budget": "1GiB"}))
+                                            histod_systemd_options={"max-pages": 7, "file-root": ["scans=/srv/ä"], "pin": False, "spool-budget": "1GiB"}))
         self.assertEqual(found, {
             "node-name": "histo-01", "spool": "/var/lib/histod/spool", "advertise-url": "https://10.66.0.11:8080", "io": "auto",
-            "zookeeper": "10.66.0.11:2181,10.66.0.12:2181,10.66.0.13:2181", "min-nodes": 1, "tls-cert": "/etc/histod/tls/tls.crt",
+            "zookeeper": "10.66.0.11:2181,10.66.0.12:2181,10.66.0.13:2181", "min-nodes": 2, "tls-cert": "/etc/histod/tls/tls.crt",
             "tls-key": "/etc/histod/tls/tls.key", "peer-ca-file": "/etc/histod/tls/ca.crt", "file-root": ["scans=/srv/ä"], "pin": False,
-            "spool-budget": "1GiB"})
+            "spool-budget": "1GiB", "max-pages": 7})
 
     def test_kernel_parameters(self):
         text = self.rendered("histod_host", "grub.cfg.j2", histod_host_cpus="2-7", histod_host_other_cpus="0-1")
@@ -243,6 +243,28 @@ class TemplateTest(AnsibleCase):
         need("shellcheck")
         done = run("shellcheck", "-", input=self.rendered("etcd_backup", "etcd-backup.j2"))
         self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_etcd_backup_keeps_the_latest_and_refuses_a_broken_one(self):
+        """With stand-ins for etcdctl and etcdutl."""
+        backups = self.folder / "backups"
+        backups.mkdir()
+        programs = {"etcd-backup": self.rendered("etcd_backup", "etcd-backup.j2", etcd_backup_keep=3),
+                    "etcdctl": '#!/bin/sh\n[ "$1 $2" = "snapshot save" ] && echo "$SNAPSHOT" >"$3"\n',
+                    "etcdutl": '#!/bin/sh\n[ "$1 $2" = "snapshot status" ] && grep -qx whole "$3"\n'}
+        for name, text in programs.items():
+            (self.folder / name).write_text(text)
+            (self.folder / name).chmod(0o755)
+        old = [f"etcd-2026010{day}T023000Z.db" for day in range(1, 6)]
+        for name in (*old, "restore.db"):
+            (backups / name).write_text("whole\n")
+        environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "ETCD_BACKUP_FOLDER": str(backups), "SNAPSHOT": "broken"}
+        self.assertNotEqual(run(self.folder / "etcd-backup", env=environment).returncode, 0)
+        self.assertEqual({path.name for path in backups.iterdir()}, {*old, "restore.db"})
+        done = run(self.folder / "etcd-backup", env={**environment, "SNAPSHOT": "whole"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        left = sorted(path.name for path in backups.iterdir())
+        self.assertEqual((left[:2], left[3:]), (old[3:], ["restore.db"]))
+        self.assertEqual((backups / left[2]).stat().st_mode & 0o777, 0o600)
 
     def test_units(self):
         need("systemd-analyze")
