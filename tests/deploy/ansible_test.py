@@ -239,6 +239,14 @@ class TemplateTest(AnsibleCase):
         done = run("sh", "-c", text + 'echo "$GRUB_CMDLINE_LINUX_DEFAULT"', env={"GRUB_CMDLINE_LINUX_DEFAULT": "quiet"})
         self.assertEqual(done.stdout, "quiet isolcpus=managed_irq,2-7 nohz_full=2-7 rcu_nocbs=2-7 irqaffinity=0-1\n", text)
 
+    def test_swap_of_fstab(self):
+        (task,) = [each for each in yaml.safe_load((ANSIBLE / "roles/base/tasks/swap.yml").read_text()) if "ansible.builtin.replace" in each]
+        fstab = "# a swap b\n\n/dev/sda1 / ext4 defaults 0 1\nUUID=1 none\tswap sw 0 0\n /swapfile swap swap sw 0 0\n#/dev/sdb none swap sw 0 0\n/swap /mnt ext4 ro 0 0\n"
+        words = task["ansible.builtin.replace"]
+        once = re.sub(words["regexp"], words["replace"], fstab, flags=re.MULTILINE)
+        self.assertEqual(once, fstab.replace("UUID=1", "# UUID=1").replace(" /swapfile", "#  /swapfile"))
+        self.assertEqual(re.sub(words["regexp"], words["replace"], once, flags=re.MULTILINE), once)
+
     def test_etcd_backup(self):
         need("shellcheck")
         done = run("shellcheck", "-", input=self.rendered("etcd_backup", "etcd-backup.j2"))
@@ -265,6 +273,24 @@ class TemplateTest(AnsibleCase):
         left = sorted(path.name for path in backups.iterdir())
         self.assertEqual((left[:2], left[3:]), (old[3:], ["restore.db"]))
         self.assertEqual((backups / left[2]).stat().st_mode & 0o777, 0o600)
+
+    def test_etcd_is_restored_with_all_its_members(self):
+        tasks = yaml.safe_load((ANSIBLE / "roles/etcd_backup/tasks/restore.yml").read_text())
+        (task,) = [each for each in tasks if each["name"] == "Write what the snapshot has"]
+        play = {"hosts": "histo-02", "gather_facts": False, "connection": "local",
+                "vars_files": [str(ANSIBLE / "roles/etcd_backup/defaults/main.yml")],
+                "tasks": [{"ansible.builtin.copy": {"content": "{{ argv | to_json }}", "dest": str(self.folder / "argv"), "mode": "0600"},
+                           "vars": {**task["vars"], "argv": task["ansible.builtin.command"]["argv"]}}]}
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
+        (self.folder / "more.yml").write_text("etcd: {hosts: {histo-02: {}, histo-03: {}}}\n")
+        done = self.command("ansible-playbook", "--inventory", ANSIBLE / "inventory/example", "--inventory", self.folder / "more.yml", "--extra-vars",
+                            "ansible_become=false", self.folder / "play.yml")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        argv = json.loads((self.folder / "argv").read_text())
+        self.assertEqual(argv[:4], ["etcdutl", "snapshot", "restore", "/var/lib/etcd-backup/restore.db"])
+        self.assertEqual(dict(word.removeprefix("--").split("=", 1) for word in argv[4:] if "=" in word), {
+            "name": "histo-02", "initial-advertise-peer-urls": "https://10.66.0.12:2380", "data-dir": "/var/lib/etcd", "bump-revision": "1000000000",
+            "initial-cluster": "histo-01=https://10.66.0.11:2380,histo-02=https://10.66.0.12:2380,histo-03=https://10.66.0.13:2380"})
 
     def test_units(self):
         need("systemd-analyze")
