@@ -234,6 +234,10 @@ class TemplateTest(AnsibleCase):
             "tls-key": "/etc/histod/tls/tls.key", "peer-ca-file": "/etc/histod/tls/ca.crt", "file-root": ["scans=/srv/ä"], "pin": False,
             "spool-budget": "1GiB", "max-pages": 7})
 
+    def test_a_node_alone_has_no_options_of_a_fleet(self):
+        found = tomllib.loads(self.rendered("histod_systemd", "histod.toml.j2", histod_systemd_tls=True, histod_systemd_zookeeper_hosts=[]))
+        self.assertEqual(set(found), {"node-name", "spool", "advertise-url", "io", "tls-cert", "tls-key"})
+
     def test_kernel_parameters(self):
         text = self.rendered("histod_host", "grub.cfg.j2", histod_host_cpus="2-7", histod_host_other_cpus="0-1")
         done = run("sh", "-c", text + 'echo "$GRUB_CMDLINE_LINUX_DEFAULT"', env={"GRUB_CMDLINE_LINUX_DEFAULT": "quiet"})

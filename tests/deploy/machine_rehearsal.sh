@@ -1,26 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Runs in the machine of machine_test.py, as root. Each step prints `ok NAME` or `FAILED NAME`.
+# Runs in the machine of machine_test.py, as root, after machine_steps.sh.
 export HISTOCTL_TOKEN_FILE=/exchange/tokens
 units=/etc/systemd/system examples=/usr/share/doc/histod/examples
-
-step() {
-  local name=$1
-  shift
-  (
-    set -ex
-    "$@"
-  )
-  # Not `if`: there, -e would not end a step at its first failure.
-  # shellcheck disable=SC2181
-  if [ $? = 0 ]; then echo "ok $name"; else echo "FAILED $name"; fi
-}
-pid() { systemctl show --property MainPID --value histod.service; }
-# Until the journal of this start of the machine has a line like this, after what there was before.
-await_line() { grep -m 1 -q -- "$1" < <(exec timeout 60 journalctl --unit histod.service --follow --after-cursor="$cursor" --output cat); }
-mark() { cursor=$(journalctl --unit histod.service --lines 1 --show-cursor --output cat | sed -n 's/^-- cursor: //p'); }
-# A check in which nothing stops at the first failure but by &&.
-refused() { if "$@"; then return 1; fi; }
 
 installed() {
   dpkg --install /exchange/first.deb

@@ -15,6 +15,7 @@ import machine  # noqa: E402
 from systemd_support import ROOT, equalized, need, run, skip  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("HISTOD_BUILD", ROOT / "build/release")).resolve()
+STEPS = pathlib.Path(__file__).with_name("machine_steps.sh")
 SCRIPT = pathlib.Path(__file__).with_name("machine_rehearsal.sh")
 WIDTH, HEIGHT = 96, 64
 
@@ -55,7 +56,7 @@ class MachineTest(unittest.TestCase):
     def test_a_life(self):
         root = machine.make_root(machine.folder_in(BUILD), self.make_packages())
         self.make_inputs()
-        script = SCRIPT.read_text()
+        script = STEPS.read_text() + SCRIPT.read_text()
         told = machine.run_in_machine(root, self.exchange, script, timeout=500)
         results = re.findall(r"(?m)^(ok|FAILED) (\S+)$", told)
         for result, name in results:
