@@ -224,7 +224,7 @@ LumaMap::LumaMap(const PackedForm& form) : form_(form), lut_(form.levels()) {
 }
 
 void LumaMap::set(const Lut& lut) {
-  assert(lut.size() == lut_.size());
+  assert(lut.size() == lut_.size() && std::ranges::max(lut) < form_.levels());
   std::ranges::copy(lut, lut_.begin());
   if (form_.depth_bits == 8) std::ranges::copy(lut, narrow_.begin());
 }
