@@ -8,7 +8,7 @@ namespace histod::net::udp {
 
 namespace {
 
-Failure absent() {
+Failure not_built() {
   return {std::make_error_code(std::errc::function_not_supported),
           "this build has no DPDK: install libdpdk-dev and build again"};
 }
@@ -20,14 +20,14 @@ class DpdkPort::Device {};
 std::string dpdk_version() { return {}; }
 std::string dpdk_log() { return {}; }
 
-std::expected<DpdkEal, Failure> DpdkEal::start(const EalOptions&) { return std::unexpected(absent()); }
+std::expected<DpdkEal, Failure> DpdkEal::start(const EalOptions&) { return std::unexpected(not_built()); }
 DpdkEal::~DpdkEal() = default;
 
 DpdkThread::DpdkThread(const DpdkEal&) {}
 DpdkThread::~DpdkThread() = default;
 
 std::expected<DpdkPort, Failure> DpdkPort::open(const DpdkEal&, const DpdkOptions&) {
-  return std::unexpected(absent());
+  return std::unexpected(not_built());
 }
 DpdkPort::DpdkPort(DpdkPort&&) noexcept = default;
 DpdkPort& DpdkPort::operator=(DpdkPort&&) noexcept = default;

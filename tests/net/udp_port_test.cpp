@@ -44,10 +44,9 @@ std::vector<Bytes> inverted(std::vector<Bytes> datagrams) {
 }
 
 TEST_P(PacketPort, GivesEachDatagramOnceAndInOrder) {
-  const PortSize size;
-  const std::vector<Bytes> sent = datagrams_of(150, size.room, 1);
+  const std::vector<Bytes> sent = datagrams_of(150, rig_->longest(false), 1);
   const std::int64_t before_ns = now_ns();
-  PacketSource& port = rig_->open(size, sent);
+  PacketSource& port = rig_->open({}, sent);
   std::vector<Bytes> got;
   std::int64_t last_ns = before_ns;
   while (got.size() < sent.size()) {
@@ -86,15 +85,16 @@ TEST_P(PacketPort, LeavesWhatIsOutAlone) {
 }
 
 TEST_P(PacketPort, TellsWhatIsTruncated) {
-  const std::vector<std::size_t> sizes{10, k_small_room, k_small_room + 1, 1400, k_small_room - 1, 20};
+  const std::size_t room = rig_->longest(true);
+  const std::vector<std::size_t> sizes{10, room, room + 1, 1400, room - 1, 20};
   const std::vector<Bytes> sent = random_datagrams(sizes, 5);
-  PacketSource& port = rig_->open({.room = k_small_room}, sent);
+  PacketSource& port = rig_->open({.small = true}, sent);
   const std::vector<Packet> got = receive(port, sent.size());
   ASSERT_EQ(got.size(), sent.size());
   for (std::size_t i = 0; i < sent.size(); ++i) {
-    const bool truncated = sizes[i] > k_small_room;
+    const bool truncated = sizes[i] > room;
     EXPECT_EQ(got[i].truncated(), truncated) << sizes[i];
-    const std::size_t there = truncated ? k_small_room : sizes[i];
+    const std::size_t there = truncated ? room : sizes[i];
     EXPECT_EQ(copy_of(got[i]), Bytes(sent[i].begin(), sent[i].begin() + static_cast<std::ptrdiff_t>(there)));
   }
   EXPECT_EQ(port.stats().truncated.get(), 2u);
@@ -154,11 +154,11 @@ TEST_P(PacketPort, SendsOnInPlace) {
 
 TEST_P(PacketPort, SendsATruncatedPacketAsItIs) {
   const std::vector<Bytes> sent = random_datagrams({1400, 5}, 8);
-  PacketSource& port = rig_->open({.room = k_small_room}, sent);
+  PacketSource& port = rig_->open({.small = true}, sent);
   std::vector<Packet> got = receive(port, 2);
   ASSERT_EQ(got.size(), 2u);
   port.send(got, rig_->sink());
-  const Bytes cut(sent[0].begin(), sent[0].begin() + k_small_room);
+  const Bytes cut(sent[0].begin(), sent[0].begin() + static_cast<std::ptrdiff_t>(rig_->longest(true)));
   EXPECT_EQ(rig_->collect(2), (std::vector<Bytes>{cut, sent[1]}));
 }
 

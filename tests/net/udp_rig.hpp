@@ -15,9 +15,8 @@ namespace histod::test {
 
 struct PortSize {
   unsigned buffers = 512;
-  std::size_t room = 1472;  ///< the longest datagram that is to be taken whole; k_small_room: all can do that
+  bool small = false;  ///< its buffers take datagrams of Rig::longest() only, not those that fit into an Ethernet frame
 };
-inline constexpr std::size_t k_small_room = 916;
 
 /// What surrounds a port: who sends to it, and who gets what it sends on. Nothing of net/udp does either.
 class Rig {
@@ -27,6 +26,8 @@ class Rig {
   virtual net::udp::PacketSource& open(const PortSize& size, const std::vector<Bytes>& datagrams) = 0;
   /// Sends more; false where all has to be known beforehand (a capture file).
   virtual bool deliver(const std::vector<Bytes>& datagrams) = 0;
+  /// The longest datagram that is taken whole.
+  virtual std::size_t longest(bool small) const { return small ? 916 : 1472; }
   virtual net::udp::Address source() const = 0;
   virtual net::udp::Target sink() const = 0;
   virtual void close() = 0;

@@ -25,9 +25,9 @@ class UringRig final : public Rig {
 
   net::udp::PacketSource& open(const PortSize& size, const std::vector<Bytes>& datagrams) override {
     net::udp::UringOptions options{
-        .buffers = size.buffers, .datagram_bytes = size.room, .ring_depth = 8, .multishot = kind_.multishot};
+        .buffers = size.buffers, .datagram_bytes = longest(size.small), .ring_depth = 8, .multishot = kind_.multishot};
     options.socket.local = *net::udp::parse_address(kind_.ip, 0);
-    options.socket.gro = kind_.gro && size.room > k_small_room;  // with GRO, buffers have room for any datagram
+    options.socket.gro = kind_.gro && !size.small;  // with GRO, buffers have room for any datagram
     options.socket.timestamps = kind_.timestamps;
     auto port = UringPort::open(options);
     if (!port) throw std::runtime_error(port.error().what + ": " + port.error().code.message());
