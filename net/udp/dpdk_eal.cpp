@@ -71,7 +71,7 @@ std::string dpdk_version() { return rte_version(); }
 
 std::string dpdk_log() {
   const std::scoped_lock lock(last_lines().mutex);
-  return last_lines().text;
+  return std::exchange(last_lines().text, {});
 }
 
 std::expected<DpdkEal, Failure> DpdkEal::start(const EalOptions& options) {

@@ -49,7 +49,7 @@ class DpdkThread {
   bool registered_ = false;
 };
 
-/// What EAL and drivers logged last, a line each, at most a few KiB; for messages about what failed.
+/// What EAL and drivers logged since this was last asked, at most the last 4 KiB; for messages about what failed.
 std::string dpdk_log();
 
 }  // namespace histod::net::udp

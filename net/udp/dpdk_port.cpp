@@ -171,11 +171,16 @@ std::vector<std::string> DpdkPort::Device::absent() const {
   if (options_.queues > 1 && !spreads_) {
     absent.emplace_back("RSS: the driver spreads flows over queues in its own way, or not at all");
   }
+  if (driver() == "net_af_packet") {
+    absent.emplace_back(
+        "a count of what the kernel dropped: the driver does not ask for it, so gaps in the streams have to tell");
+  }
   return absent;
 }
 
 std::expected<DpdkPort, Failure> DpdkPort::open(const DpdkEal&, const DpdkOptions& options) {
   auto device = std::make_unique<Device>(options);
+  dpdk_log();  // of what was before
   if (auto failure = device->open()) return std::unexpected(std::move(*failure));
   return DpdkPort(std::move(device));
 }

@@ -88,9 +88,10 @@ struct PacketStats {
   Counter leases;      ///< gauge: packets that are out
 };
 
-/// Datagrams from one UDP address, taken in bursts and sent on in place. A port belongs to the thread that opened it;
-/// only its stats() may be read elsewhere. It is polled: receive() never sleeps. Whoever wants to sleep calls wait(),
-/// or lets an event loop watch wait_fd(). When it is destroyed all packets must be home (asserted).
+/// Datagrams from one UDP address, taken in bursts and sent on in place. A port belongs to one thread, a UringPort to
+/// the one that opened it; only its stats() may be read elsewhere. It is polled: receive() never sleeps. Whoever wants
+/// to sleep calls wait(), or lets an event loop watch wait_fd(). When it is destroyed all packets must be home
+/// (asserted).
 class PacketSource {
  public:
   PacketSource() = default;

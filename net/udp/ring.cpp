@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/udp/ring.hpp"
 
+#include <cassert>
 #include <cerrno>
 
 namespace histod::net::udp {
@@ -42,6 +43,7 @@ void Ring::submit() {
   constexpr int k_tries = 16;
   for (int i = 0; i < k_tries && io_uring_sq_ready(ring_.get()) > 0; ++i) {
     const int done = io_uring_submit(ring_.get());
+    assert(done != -EEXIST);  // the ring of another thread
     if (done < 0 && done != -EINTR && done != -EAGAIN) return;
   }
 }

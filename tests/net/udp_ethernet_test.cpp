@@ -228,16 +228,17 @@ TEST(Ethernet, AddressesAnew) {
 
 TEST(Ethernet, AChecksumOfZeroIsSentAsOnes) {
   const Ends ends = ends_v6();
-  for (unsigned word = 0; word < 65536; ++word) {
-    Bytes frame = frame_of(ends, {static_cast<std::uint8_t>(word >> 8), static_cast<std::uint8_t>(word)});
+  const net::udp::Hop hop{.from = address_of(ends.from_ip, ends.from_port), .to = address_of(ends.to_ip, ends.to_port)};
+  Bytes payload(2, 0);
+  for (const bool complement : {false, true}) {
+    Bytes frame = frame_of(ends, payload);
     const auto parsed = parse_udp_frame(view(frame));
     ASSERT_TRUE(parsed);
-    readdress(writable(frame), parsed->layout,
-              {.from = address_of(ends.from_ip, ends.from_port), .to = address_of(ends.to_ip, ends.to_port)});
-    ASSERT_FALSE(frame[60] == 0 && frame[61] == 0) << word;
-    if (frame[60] == 0xff && frame[61] == 0xff) return;
+    readdress(writable(frame), parsed->layout, hop);
+    const Bytes checksum(frame.begin() + 60, frame.begin() + 62);
+    EXPECT_EQ(checksum == Bytes({0xff, 0xff}), complement);
+    payload = checksum;  // which, added, makes the sum all ones
   }
-  FAIL() << "none of all the payloads has that checksum";
 }
 
 TEST(Ethernet, ATruncatedFrameIsSentAsAShorterOne) {
@@ -269,7 +270,7 @@ TEST(Ethernet, DamagedFramesStayWithinTheirBytes) {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
   unsigned accepted = 0;
-  for (int round = 0; round < 20'000; ++round) {
+  for (int round = 0; round < 5'000; ++round) {
     const bool v6 = random() % 2 == 0;
     const FrameExtras extras{.vlans = std::vector<std::uint16_t>(random() % 3, 1), .padding = random() % 5};
     Bytes frame = frame_of(v6 ? ends_v6() : Ends{}, Bytes(random() % 50, 1), extras);
@@ -287,7 +288,7 @@ TEST(Ethernet, DamagedFramesStayWithinTheirBytes) {
     ASSERT_TRUE(again && !again->truncated);
     ASSERT_TRUE(again->source == parsed->destination && again->destination == parsed->source);
   }
-  EXPECT_GT(accepted, 1000u);
+  EXPECT_GT(accepted, 300u);
 }
 
 }  // namespace
