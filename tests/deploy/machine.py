@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian 12 machines for tests: booted by systemd-nspawn, without a network, and gone afterwards."""
+"""Debian 12 machines for tests: booted by systemd-nspawn, and gone afterwards. One that runs a script, or several on a bridge."""
 import os
 import pathlib
+import re
+import select
 import shutil
 import subprocess
 import tempfile
+import time
 
-from systemd_support import need, skip
+from systemd_support import need, run, skip
 
 SOURCES = "/etc/apt/sources.list.d/debian.sources"
 SERVICE = """[Unit]
@@ -40,11 +43,17 @@ def make_root(folder, packages):
     if done.returncode != 0:
         raise AssertionError(f"mmdebstrap failed:\n{done.stderr[-3000:]}")
     (root / "etc/systemd/system/rehearsal.service").write_text(SERVICE)
+    (root / "etc/hostname").unlink(missing_ok=True)  # of the machine that made it
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(exist_ok=True)
     (wants / "rehearsal.service").symlink_to("../rehearsal.service")
     listed.write_text(wanted)
     return root
+
+
+def boot_command(root, exchange, name):
+    return ["systemd-nspawn", "-q", f"--directory={root}", "--boot", "--volatile=overlay", "--register=no", "--keep-unit", "--private-network",
+            f"--machine={name}-{os.getpid()}", f"--hostname={name}", "--capability=CAP_IPC_LOCK,CAP_SYS_NICE", f"--bind={exchange}:/exchange"]
 
 
 def run_in_machine(root, exchange, script, timeout):
@@ -53,9 +62,7 @@ def run_in_machine(root, exchange, script, timeout):
     output = exchange / "output"
     output.touch()
     with tempfile.TemporaryFile() as console:
-        command = ["systemd-nspawn", "-q", f"--directory={root}", "--boot", "--volatile=overlay", "--register=no", "--keep-unit", "--private-network",
-                   f"--machine=histod-{os.getpid()}", "--capability=CAP_IPC_LOCK,CAP_SYS_NICE", f"--bind={exchange}:/exchange"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        process = subprocess.Popen(boot_command(root, exchange, "histod"), stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -67,6 +74,110 @@ def run_in_machine(root, exchange, script, timeout):
         if not told:
             raise AssertionError(f"the machine did not boot:\n{console.read().decode(errors='replace')[-3000:]}")
     return told
+
+
+class Machine:
+    """One that is up until close(), whose network is whatever is plugged into it: a process to tools/lib/fleet_network.Bridge. Several may have
+    one `root`, which stays as it is, and one `exchange`, which is /exchange there."""
+    BOOT_S = 300
+
+    def __init__(self, name, root, exchange):
+        self.name, self.pid = name, None
+        (exchange / "script").write_text("echo up >/exchange/up\nexec sleep infinity\n")
+        os.mkfifo(exchange / "up")
+        self.console = tempfile.TemporaryFile()
+        self.cgroup = own_cgroup() / f"{name}-{os.getpid()}"
+        self.cgroup.mkdir()
+        # Where systemd-nspawn makes no unit, it makes no group either, and machines in one group would end each other's services.
+        enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.cgroup]
+        self.process = subprocess.Popen([*enter, *boot_command(root, exchange, name)], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
+        try:
+            self.wait_until_up(exchange / "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def wait_until_up(self, fifo):
+        deadline, reader = time.monotonic() + self.BOOT_S, os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            while not select.select([reader], [], [], 0.1)[0] or not os.read(reader, 16):
+                if self.poll() is not None or time.monotonic() > deadline:
+                    self.console.seek(0)
+                    raise AssertionError(f"{self.name} did not boot:\n{self.console.read().decode(errors='replace')[-3000:]}")
+        finally:
+            os.close(reader)
+            fifo.unlink()
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        self.pid = int(children[0])
+
+    def poll(self):
+        return self.process.poll()
+
+    def run(self, script, timeout=300):
+        """What the script, run by root's bash, printed."""
+        inside = ["nsenter", f"--target={self.pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd", "--"]
+        done = subprocess.run([*inside, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root", "bash", "-euc", script],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"{self.name}: exit status {done.returncode} of:\n{script}\n{done.stdout[-5000:]}")
+        return done.stdout
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.console.close()
+        # Its processes end with the first of them, a moment later.
+        deadline = time.monotonic() + self.BOOT_S
+        while self.cgroup.exists() and time.monotonic() < deadline:
+            for folder, _, _ in os.walk(self.cgroup, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    select.select([], [], [], 0.05)
+
+
+def own_cgroup():
+    """The folder of this process's group, in systemd's hierarchy or the only one."""
+    groups = [line.split(":", 2) for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
+    for number, controllers, path in groups:
+        if controllers == "name=systemd":
+            return pathlib.Path("/sys/fs/cgroup/systemd" + path)
+    return pathlib.Path("/sys/fs/cgroup" + next(path for number, _, path in groups if number == "0"))
+
+
+def make_package(build, folder):
+    """The package of what is in this build folder."""
+    done = run("cpack", "--config", build / "CPackConfig.cmake", "-G", "DEB", "-B", folder / "cpack")
+    if done.returncode != 0:
+        raise AssertionError(f"cpack failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    (package,) = (folder / "cpack").glob("*.deb")
+    return package.rename(folder / "first.deb")
+
+
+def make_next_package(build, first, folder):
+    """(the package of the release after it, its version, whether its daemon writes what only a later one does): histod-next, or else the same
+    programs, which say that they are of that version."""
+    tree, following = folder / "next", build / "bin/histod-next"
+    subprocess.run(["dpkg-deb", "-R", first, tree], check=True)
+    if following.exists():
+        subprocess.run(["objcopy", "--strip-all", following, tree / "usr/sbin/histod"], check=True)
+    control = (tree / "DEBIAN/control").read_text()
+    version = re.search(r"(?m)^Version: (.*)-1$", control).group(1)
+    major, minor, patch = version.split(".")
+    later = f"{major}.{int(minor) + 1}.{patch}"
+    (tree / "DEBIAN/control").write_text(control.replace(f"Version: {version}-1", f"Version: {later}-1"))
+    (tree / "DEBIAN/md5sums").unlink()  # dpkg makes its own
+    for program in ("sbin/histod", "sbin/histod-epoll", "bin/histoctl"):
+        path = tree / "usr" / program
+        # Compilers put a short text into an instruction, the first four letters of it at once.
+        old, new = (f"{major}.{number}.".encode() for number in (minor, int(minor) + 1))
+        path.write_bytes(re.sub(rb"(?<![0-9.])" + re.escape(old) + rb"(?![1-9.])", new, path.read_bytes()))
+        said = run(path, "--version").stdout
+        if later not in said:
+            raise AssertionError(f"{program} says {said!r}, and should say {later}")
+    package = folder / "second.deb"
+    subprocess.run(["dpkg-deb", "-Zgzip", "-z1", "-b", tree, package], check=True, capture_output=True)
+    return package, later, following.exists()
 
 
 def packages_of(depends):

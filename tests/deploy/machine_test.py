@@ -28,16 +28,9 @@ class MachineTest(unittest.TestCase):
         self.exchange = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
 
     def make_packages(self):
-        done = run("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", "DEB", "-B", self.exchange / "cpack")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        (package,) = (self.exchange / "cpack").glob("*.deb")
-        package.rename(self.exchange / "first.deb")
-        tree = self.exchange / "tree"
-        subprocess.run(["dpkg-deb", "-R", self.exchange / "first.deb", tree], check=True)
-        control = (tree / "DEBIAN/control").read_text()
-        (tree / "DEBIAN/control").write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+next", control))
-        subprocess.run(["dpkg-deb", "-Zgzip", "-b", tree, self.exchange / "second.deb"], check=True, capture_output=True)
-        return machine.packages_of(run("dpkg-deb", "-f", self.exchange / "first.deb", "Depends").stdout)
+        first = machine.make_package(BUILD, self.exchange)
+        machine.make_next_package(BUILD, first, self.exchange)
+        return machine.packages_of(run("dpkg-deb", "-f", first, "Depends").stdout)
 
     def make_inputs(self):
         pixels = bytes((x * y // 17 + 30) % 180 for y in range(HEIGHT) for x in range(WIDTH))
