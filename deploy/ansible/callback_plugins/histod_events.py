@@ -281,6 +281,8 @@ class CallbackModule(CallbackBase):
         self.tell("play_started")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
+        if str(task.action).rpartition(".")[2] == "meta":  # of which no end is told
+            return
         self.started = {str(getattr(task, "_uuid", "")): time.monotonic()}
         self.tell("task_started", **self.task_members(task))
 
