@@ -78,7 +78,7 @@ struct PacketStats {
   Counter received_packets, received_bytes;  ///< datagrams handed out, and their payload
   Counter truncated;                         ///< of these
   Counter dropped;    ///< by the kernel or the device, for its queue was full: as of the last refresh_stats()
-  Counter starved;    ///< times that nothing could be received, for all buffers were out
+  Counter starved;    ///< times that nothing more could be received, for all buffers were out or full
   Counter malformed;  ///< frames whose headers do not add up, and what the device found wrong (DPDK)
   Counter fragments;  ///< of IP datagrams, which are not put together (DPDK)
   Counter foreign;    ///< frames for somebody else: another address or protocol (DPDK)
