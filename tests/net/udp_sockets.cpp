@@ -52,7 +52,7 @@ PlainSocket::PlainSocket(const std::string& ip) {
   fd_ = ::socket(own.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const timeval patience{10, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  const int room = 212'992;  // what any user gets
+  const int room = 4 << 20;
   if (::setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0) {
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
   }

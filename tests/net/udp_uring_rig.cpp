@@ -29,7 +29,6 @@ class UringRig final : public Rig {
     options.socket.local = *net::udp::parse_address(kind_.ip, 0);
     options.socket.gro = kind_.gro && !size.small;  // with GRO, buffers have room for any datagram
     options.socket.timestamps = kind_.timestamps;
-    options.socket.receive_bytes = 212'992;  // what any user gets
     auto port = UringPort::open(options);
     if (!port) throw std::runtime_error(port.error().what + ": " + port.error().code.message());
     EXPECT_EQ((*port)->multishot(), kind_.multishot);
