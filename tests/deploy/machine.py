@@ -76,6 +76,12 @@ def run_in_machine(root, exchange, script, timeout):
     return told
 
 
+# Locked memory, rings of io_uring too, is counted by user id, whichever machine that is in: each has one of its own.
+OWN_USER = """groupadd --system --gid {id} histod
+useradd --system --uid {id} --gid {id} --home-dir / --shell /usr/sbin/nologin histod
+"""
+
+
 class Machine:
     """One that is up until close(), whose network is whatever is plugged into it: a process to tools/lib/fleet_network.Bridge. Several may have
     one `root`, which stays as it is, and one `exchange`, which is /exchange there."""

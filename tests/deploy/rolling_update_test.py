@@ -31,7 +31,7 @@ NAMES = ("histo-01", "histo-02", "histo-03")
 SERVERS, PATIENCE_S = 3, 300
 WIDTH, HEIGHT, PICTURES = 160, 120, 5
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-SETUP = """
+SETUP = machine.OWN_USER + """
 dpkg --install /exchange/first.deb
 install -D -m 0644 /usr/share/doc/histod/examples/listen.conf /etc/systemd/system/histod.socket.d/listen.conf
 install -D -m 0644 /usr/share/doc/histod/examples/fleet.conf /etc/systemd/system/histod.service.d/fleet.conf
@@ -137,7 +137,7 @@ class RollingUpdateTest(unittest.TestCase):
             self.machines[name] = machine.Machine(name, self.root, self.folder)
             self.addCleanup(self.machines[name].close)
             self.bridge.plug_in(self.machines[name], number)
-            self.machines[name].run(SETUP.format(name=name, url=self.urls[name], servers=zookeeper.servers))
+            self.machines[name].run(SETUP.format(id=64000 + number, name=name, url=self.urls[name], servers=zookeeper.servers))
         self.wait_for(lambda: self.versions() == (self.version,) * 3, "the three find each other")
 
     def ask(self, name, path):
