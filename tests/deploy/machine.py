@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian 12 machines for tests: booted by systemd-nspawn, and gone afterwards. One that runs a script, or several on a bridge."""
+import contextlib
 import os
 import pathlib
 import re
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -56,6 +58,18 @@ def boot_command(root, exchange, name):
             f"--machine={name}-{os.getpid()}", f"--hostname={name}", "--capability=CAP_IPC_LOCK,CAP_SYS_NICE", f"--bind={exchange}:/exchange"]
 
 
+def children(process):
+    return [int(word) for word in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def end(process):
+    """Of systemd-nspawn, and of the machine, which would outlive it: all processes there go with the first."""
+    for pid in children(process) if process.poll() is None else []:
+        os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
 def run_in_machine(root, exchange, script, timeout):
     """Boots, runs the script as root, and powers off; what it printed. `exchange` is /exchange in the machine, nothing else stays."""
     (exchange / "script").write_text(script)
@@ -66,8 +80,7 @@ def run_in_machine(root, exchange, script, timeout):
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            end(process)
             raise AssertionError(f"the machine did not end within {timeout} s:\n{output.read_text()}") from None
         console.seek(0)
         told = output.read_text()
@@ -92,10 +105,11 @@ class Machine:
         (exchange / "script").write_text("echo up >/exchange/up\nexec sleep infinity\n")
         os.mkfifo(exchange / "up")
         self.console = tempfile.TemporaryFile()
-        self.cgroup = own_cgroup() / f"{name}-{os.getpid()}"
-        self.cgroup.mkdir()
         # Where systemd-nspawn makes no unit, it makes no group either, and machines in one group would end each other's services.
-        enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.cgroup]
+        self.cgroups = [group / f"{name}-{os.getpid()}" for group in own_cgroups()]
+        for group in self.cgroups:
+            group.mkdir()
+        enter = ["sh", "-c", 'for group in $0; do echo $$ >"$group/cgroup.procs"; done; exec "$@"', " ".join(map(str, self.cgroups))]
         self.process = subprocess.Popen([*enter, *boot_command(root, exchange, name)], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         try:
             self.wait_until_up(exchange / "up")
@@ -113,8 +127,7 @@ class Machine:
         finally:
             os.close(reader)
             fifo.unlink()
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        self.pid = int(children[0])
+        (self.pid,) = children(self.process)
 
     def poll(self):
         return self.process.poll()
@@ -129,26 +142,32 @@ class Machine:
         return done.stdout
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        end(self.process)
         self.console.close()
-        # Its processes end with the first of them, a moment later.
+        # Its processes are gone a moment later.
         deadline = time.monotonic() + self.BOOT_S
-        while self.cgroup.exists() and time.monotonic() < deadline:
-            for folder, _, _ in os.walk(self.cgroup, topdown=False):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    select.select([], [], [], 0.05)
+        while any(group.exists() for group in self.cgroups):
+            for group in self.cgroups:
+                for folder, _, _ in os.walk(group, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder)
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not end: {self.cgroups}")
+            select.select([], [], [], 0.05)
 
 
-def own_cgroup():
-    """The folder of this process's group, in systemd's hierarchy or the only one."""
+def own_cgroups():
+    """The folders of this process's group in the hierarchies that systemd manages: the only one, or an older and a newer one."""
     groups = [line.split(":", 2) for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
-    for number, controllers, path in groups:
-        if controllers == "name=systemd":
-            return pathlib.Path("/sys/fs/cgroup/systemd" + path)
-    return pathlib.Path("/sys/fs/cgroup" + next(path for number, _, path in groups if number == "0"))
+    paths = {controllers: path for _, controllers, path in groups}
+    found = []
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        place, (kind, _, options) = line.split()[4], line.partition(" - ")[2].split()[:3]
+        if kind == "cgroup2" and "" in paths:
+            found.append(pathlib.Path(place + paths[""]))
+        elif kind == "cgroup" and "name=systemd" in options.split(","):
+            found.append(pathlib.Path(place + paths["name=systemd"]))
+    return found
 
 
 def make_package(build, folder):
