@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real Terraform and Ansible, their events, and the recording that is in the repository."""
+"""The real Terraform and Ansible: the events that come of them, and that Ansible's callback cannot hold up a play."""
 import http.server
 import json
 import os
@@ -64,55 +64,38 @@ class IntakeHandler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
 
-class RolloutTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="histod-rollout-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+def check_events(test, events, tool, kinds):
+    """All of one tool's kinds, of one run, each once, without the examples' secrets."""
+    test.assertIsNone(SECRET.search(json.dumps(events)), "a planted secret came out")
+    told = {each["type"].removeprefix(f"io.histod.rollout.{tool}.") for each in events}
+    test.assertLessEqual(kinds, told)
+    test.assertFalse({name for name in told if name in ("unreadable", "output", "unknown")})
+    test.assertEqual(({each["rolloutid"] for each in events}, {each["data"]["tool"] for each in events}), ({"r"}, {tool}))
+    test.assertEqual(len({(each["source"], each["id"]) for each in events}), len(events))
 
-    def check_recording(self, events):
-        self.assertIsNone(SECRET.search(json.dumps(events)), "a planted secret came out")
-        told = {each["type"].removeprefix("io.histod.rollout.") for each in events}
-        self.assertLessEqual({"terraform.version", "terraform.planned_change", "terraform.apply_start",
-                              "terraform.apply_complete", "terraform.apply_errored", "terraform.diagnostic",
-                              "ansible.playbook_started", "ansible.play_started", "ansible.task_started",
-                              "ansible.task_changed", "ansible.task_ok", "ansible.task_skipped", "ansible.task_failed",
-                              "ansible.playbook_finished"}, told)
-        self.assertFalse({name for name in told if name.endswith((".unreadable", ".output", ".unknown"))})
-        self.assertEqual({each["rolloutid"] for each in events}, {"recorded"})
-        self.assertEqual(len({(each["source"], each["id"]) for each in events}), len(events))
+
+@unittest.skipIf(reason := missing("terraform"), reason)
+class TerraformTest(unittest.TestCase):
+    def test_events_of_an_apply_that_fails(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="histod-rollout-")))
+        shutil.copytree(SOURCE / "deploy/rollout/examples/terraform", folder, dirs_exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+        environment.update(CHECKPOINT_DISABLE="1", TF_IN_AUTOMATION="1")
+        subprocess.run(["terraform", f"-chdir={folder}", "init", "-input=false", "-no-color"], env=environment, timeout=RUN_LIMIT_S, check=True,
+                       capture_output=True)
+        done = subprocess.run(["terraform", f"-chdir={folder}", "apply", "-json", "-auto-approve", "-input=false"], env=environment, timeout=RUN_LIMIT_S,
+                              check=False, capture_output=True)
+        self.assertEqual(done.returncode, 1, "the spare machine should fail")
+        subprocess.run([HISTOCTL, "events", "send", "--source", "terraform", "--rollout", "r", "--out", folder / "events"], input=done.stdout,
+                       timeout=RUN_LIMIT_S, check=True, capture_output=True)
+        events = events_of(folder / "events")
+        check_events(self, events, "terraform", {"version", "planned_change", "apply_start", "apply_complete", "apply_errored", "diagnostic"})
         failed = next(each for each in events if each["type"].endswith("apply_errored"))
         reason = next(each for each in events if each["type"].endswith("diagnostic"))
         self.assertEqual(reason["data"]["failed_event"], failed["id"])
         self.assertEqual(reason["data"]["resource"], "terraform_data.spare")
         self.assertIn("exit status 3", reason["data"]["error"])
         self.assertNotIn("no spare machine", json.dumps(events), "what a provisioner prints is withheld")
-        self.assertEqual({each["node"] for each in events if "node" in each}, {"histo-01", "histo-02", "histo-03"})
-        self.assertEqual({each["data"]["layer"] for each in events}, {"hardware", "os", "kubernetes", "workload"})
-        self.assertEqual({each["data"]["tool"] for each in events}, {"terraform", "ansible"})
-
-    def test_the_recording_in_the_repository(self):
-        self.check_recording(events_of(SOURCE / "deploy/rollout/recorded.jsonl"))
-
-    @unittest.skipIf(reason := missing("terraform", "ansible-playbook"), reason)
-    def test_it_can_be_recorded_anew(self):
-        out = self.folder / "new.jsonl"
-        done = subprocess.run([SOURCE / "deploy/rollout/record", out], env={**os.environ, "TMPDIR": str(self.folder)},
-                              capture_output=True, timeout=RUN_LIMIT_S, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        self.check_recording(events_of(out))
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["new.jsonl"], "nothing else is left")
-
-    def test_record_says_what_is_missing(self):
-        tools = self.folder / "bin"
-        tools.mkdir()
-        for name in ("bash", "dirname", "realpath", "pwd"):
-            (tools / name).symlink_to(shutil.which(name))
-        done = subprocess.run([SOURCE / "deploy/rollout/record", self.folder / "x"], env={"PATH": str(tools)},
-                              capture_output=True, timeout=RUN_LIMIT_S, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr.decode(), r"\Arecord: terraform is missing: .*\n\Z")
-        self.assertFalse((self.folder / "x").exists())
 
 
 @unittest.skipIf(reason := missing("ansible-playbook"), reason)
@@ -125,6 +108,16 @@ class CallbackTest(unittest.TestCase):
         self.config.touch()
         self.token_file = self.folder / "token"
         self.token_file.write_text("# for the callback\nevents Pl4nted-token ansible\n")
+
+    def test_events_of_what_it_writes(self):
+        self.play(file=self.folder / "lines", rollout="r")
+        subprocess.run([HISTOCTL, "events", "send", "--source", "ansible", "--rollout", "r", "--file", self.folder / "lines", "--out",
+                        self.folder / "events"], timeout=RUN_LIMIT_S, check=True, capture_output=True)
+        events = events_of(self.folder / "events")
+        check_events(self, events, "ansible", {"playbook_started", "play_started", "task_started", "task_changed", "task_ok", "task_skipped",
+                                               "task_failed", "playbook_finished"})
+        self.assertEqual({each["node"] for each in events if "node" in each}, {"histo-01", "histo-02", "histo-03"})
+        self.assertEqual({each["data"]["layer"] for each in events}, {"os", "kubernetes", "workload"})
 
     def play(self, expect=0, playbook=PLAYBOOK / "site.yml", **settings):
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(self.config),
@@ -159,6 +152,14 @@ class CallbackTest(unittest.TestCase):
         playbook = self.folder / "short.yml"
         playbook.write_text("- {hosts: histo-01, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: hello}}]}\n")
         return self.play(playbook=playbook, **settings)
+
+    def test_what_has_no_end_has_no_beginning(self):
+        playbook = self.folder / "meta.yml"
+        playbook.write_text("- {hosts: histo-01, gather_facts: false, tasks: [{name: Flush, ansible.builtin.meta: flush_handlers}, "
+                            "{name: Flush again, meta: flush_handlers}, {name: Say it, ansible.builtin.debug: {msg: hello}}]}\n")
+        self.play(playbook=playbook, file=self.folder / "lines")
+        lines = events_of(self.folder / "lines")
+        self.assertEqual([(line["event"], line["task"]) for line in lines if "task" in line], [("task_started", "Say it"), ("task_ok", "Say it")])
 
     def test_a_daemon_that_is_away_or_refuses_fails_no_play(self):
         intake = Intake()

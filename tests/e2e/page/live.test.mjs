@@ -261,8 +261,8 @@ test('a recorded rollout is told again, and marked so', async () => {
   await run(process.env.HISTOCTL, ['events', 'replay', join(rollouts, 'recorded.jsonl'), '--speed', '50', '--rollout', 'told-again', ...access]);
   await page.getByRole('combobox', { name: 'Rollout' }).selectOption('told-again');
   await page.locator('.run-summary .replay').waitFor();
-  await lane(page, 'Hardware').locator('.resource.failed .resource-error', { hasText: 'exit status 3' }).waitFor();
-  await becomes(page, () => page.getByRole('combobox', { name: 'Rollout' }).locator('option', { hasText: 'told-again' }).innerText(), 'told-again · Failed · replay');
+  await lane(page, 'Hardware').locator('.resource.succeeded', { hasText: 'latitudesh_server.node["histo-03"]' }).waitFor();
+  await becomes(page, () => page.getByRole('combobox', { name: 'Rollout' }).locator('option', { hasText: 'told-again' }).innerText(), 'told-again · Done · replay');
   await go(page, 'events');
   const lines = readFileSync(join(rollouts, 'recorded.jsonl'), 'utf8').trim().split('\n').length;
   assert.equal((await listed(page, 'told-again', lines)).filter((text) => text.startsWith('replay')).length, lines, 'each says so');
