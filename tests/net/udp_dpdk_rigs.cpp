@@ -159,7 +159,6 @@ class VethRig final : public Rig {
     cable_->go_far();
     sender_ = std::make_unique<PlainSocket>(Cable::far_ip(v6));
     sink_ = std::make_unique<PlainSocket>(Cable::far_ip(v6));
-    sender_->send(*parse_address(Cable::near_ip(v6), 9), {0});  // so that the kernels know each other's addresses
     cable_->go_near();
   }
   PacketSource& open(const PortSize& size, const std::vector<Bytes>& datagrams) override {
