@@ -242,7 +242,7 @@ class RunTest(unittest.TestCase):
     def dockers_profile(self):
         """As Docker has it since version 25: what is not named is refused with EPERM, and io_uring is not named."""
         profile = json.loads(PODMANS_PROFILE.read_text())
-        profile |= {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": EPERM}
+        profile |= {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": EPERM, "defaultErrno": "EPERM"}
         for rule in profile["syscalls"]:
             rule["names"] = [name for name in rule["names"] if not name.startswith("io_uring_")]
         profile["syscalls"] = [rule for rule in profile["syscalls"] if rule["names"]]
