@@ -152,8 +152,8 @@ TEST(Arguments, WhatIsWrongIsSaidInASentence) {
       {{"--chart"}, "--chart needs a value"},
       {{"--photo"}, "--photo needs a value"},
       {{"--histod", "/nonexistent/histod"}, "--histod /nonexistent/histod: there is no such program"},
-      {{"--suite", "kernel,speed"}, "there is no suite \"speed\", only kernel, codec"},
-      {{"--suite", ""}, "--suite needs a name of kernel, codec"},
+      {{"--suite", "kernel,speed"}, "there is no suite \"speed\", only kernel, packed"},
+      {{"--suite", ""}, "--suite needs a name of kernel, packed"},
   };
   for (const auto& [words, said] : calls) {
     const auto read = parse_arguments(words);
