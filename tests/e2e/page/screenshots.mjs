@@ -67,7 +67,7 @@ async function views(page, suffix, width) {
   for (const kind of [/Logs/, /Jobs/]) await page.getByRole('checkbox', { name: kind }).uncheck({ force: true });
   await page.locator('.event.rollout, .event.bad').first().waitFor();
   if (width > 500) {
-    await page.getByLabel('Search').first().fill('terraform_data.spare error');
+    await page.getByLabel('Search').first().fill('latitudesh_server error');
     await page.locator('.event').first().click();
     await page.getByLabel('Search').first().fill('');
   }
