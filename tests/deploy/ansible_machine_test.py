@@ -13,14 +13,13 @@ import unittest
 
 sys.dont_write_bytecode = True
 import machine  # noqa: E402
-from systemd_support import ROOT, equalized, need, run, skip  # noqa: E402
+from systemd_support import ROOT, need, skip  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("HISTOD_BUILD", ROOT / "build/release")).resolve()
 HERE = pathlib.Path(__file__).parent
 # What an installed Debian has, and what the playbook would install: the machine has no network.
 INSTALLED = ["ansible-core", "ca-certificates", "curl", "default-jre-headless", "iproute2", "kmod", "libzookeeper-java", "python3-apt",
              "systemd-timesyncd"]
-WIDTH, HEIGHT = 96, 64
 INVENTORY = """all:
   vars:
     update_package_lists: false
@@ -43,18 +42,6 @@ class AnsibleMachineTest(unittest.TestCase):
             skip("machines are booted as root only")
         self.exchange = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
 
-    def make_packages(self):
-        done = run("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", "DEB", "-B", self.exchange / "cpack")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        (package,) = (self.exchange / "cpack").glob("*.deb")
-        package.rename(self.exchange / "first.deb")
-        tree = self.exchange / "unpacked"
-        subprocess.run(["dpkg-deb", "-R", self.exchange / "first.deb", tree], check=True)
-        control = (tree / "DEBIAN/control").read_text()
-        (tree / "DEBIAN/control").write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+next", control))
-        subprocess.run(["dpkg-deb", "-Zgzip", "-b", tree, self.exchange / "second.deb"], check=True, capture_output=True)
-        return machine.packages_of(run("dpkg-deb", "-f", self.exchange / "first.deb", "Depends").stdout)
-
     def make_secrets(self):
         folder = self.exchange / "secrets"
         folder.mkdir(mode=0o700)
@@ -72,11 +59,7 @@ class AnsibleMachineTest(unittest.TestCase):
             subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
 
     def make_inputs(self):
-        pixels = bytes((x * y // 17 + 30) % 180 for y in range(HEIGHT) for x in range(WIDTH))
-        head = b"P5\n%d %d\n255\n" % (WIDTH, HEIGHT)
-        (self.exchange / "image.pgm").write_bytes(head + pixels)
-        (self.exchange / "expected.pgm").write_bytes(head + equalized(pixels))
-        (self.exchange / "cpu").write_text(f"{max(os.sched_getaffinity(0))}\n")
+        machine.make_image(self.exchange)
         (self.exchange / "inventory").write_text(INVENTORY)
         shutil.copy(HERE / "ansible_stand_ins.py", self.exchange / "stand-ins")
         for folder in ("deploy/ansible", "systemd/drop-ins", "k8s/seccomp"):
@@ -84,18 +67,12 @@ class AnsibleMachineTest(unittest.TestCase):
 
     def rehearse(self, name):
         """The script in a machine; what its steps printed."""
-        root = machine.make_root(BUILD / "machine-ansible", self.make_packages() + INSTALLED)
+        root = machine.make_root(BUILD / "machine-ansible", machine.make_packages(BUILD, self.exchange) + INSTALLED)
         self.make_secrets()
         self.make_inputs()
-        script = (HERE / "machine_steps.sh").read_text() + (HERE / name).read_text()
+        script = machine.steps(HERE / name)
         told = machine.run_in_machine(root, self.exchange, script, timeout=1400)
-        results = re.findall(r"(?m)^(ok|FAILED) (\S+)$", told)
-        for result, step in results:
-            print(f"  {step}: {result}", flush=True)
-        failed = re.findall(r"(?ms)^(?:ok|FAILED) \S+\n((?:(?!^(?:ok|FAILED) ).)*?^FAILED \S+)$", "ok begin\n" + told)
-        self.assertEqual([step for result, step in results if result == "FAILED"], [], "\n".join(failed) + told[-8000:])
-        steps = re.findall(r"(?m)^for name in ([a-z_ ]+); do", script)
-        self.assertEqual({step for _, step in results}, set(" ".join(steps).split()))
+        machine.check_steps(self, script, told)
         return told
 
     def test_systemd(self):

@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 
-from systemd_support import need, run, skip
+from systemd_support import equalized, need, run, skip
 
+HERE = pathlib.Path(__file__).parent
 SOURCES = "/etc/apt/sources.list.d/debian.sources"
 SERVICE = """[Unit]
 After=multi-user.target
@@ -205,10 +206,39 @@ def make_next_package(build, first, folder):
     return package, later, following.exists()
 
 
+def make_packages(build, folder):
+    """first.deb and second.deb, the release after it; the packages that they need."""
+    first = make_package(build, folder)
+    make_next_package(build, first, folder)
+    return packages_of(run("dpkg-deb", "-f", first, "Depends").stdout)
+
+
+def make_image(folder):
+    """image.pgm, and expected.pgm, which it is when it is equalized; and the number of the last CPU."""
+    width, height = 96, 64
+    pixels = bytes((x * y // 17 + 30) % 180 for y in range(height) for x in range(width))
+    head = b"P5\n%d %d\n255\n" % (width, height)
+    (folder / "image.pgm").write_bytes(head + pixels)
+    (folder / "expected.pgm").write_bytes(head + equalized(pixels))
+    (folder / "cpu").write_text(f"{max(os.sched_getaffinity(0))}\n")
+
+
+def steps(script):
+    """What begins a script of steps, with it."""
+    return (HERE / "machine_steps.sh").read_text() + script.read_text()
+
+
+def check_steps(test, script, told, also=()):
+    """That each step was there and none failed; what a failed one printed is shown."""
+    results = re.findall(r"(?m)^(ok|FAILED) (\S+)$", told)
+    for result, name in results:
+        print(f"  {name}: {result}", flush=True)
+    failed = re.findall(r"(?ms)^(?:ok|FAILED) \S+\n((?:(?!^(?:ok|FAILED) ).)*?^FAILED \S+)$", "ok begin\n" + told)
+    test.assertEqual([name for result, name in results if result == "FAILED"], [], "\n".join(failed) + told[-8000:])
+    lists = re.findall(r"(?m)^for name in ([a-z_ ]+); do", script)
+    test.assertEqual({name for _, name in results}, {*also, *" ".join(lists).split()})
+
+
 def packages_of(depends):
     """The names of a Depends field, the first of alternatives."""
     return [word.split("|")[0].split("(")[0].strip() for word in depends.split(",")]
-
-
-def folder_in(build):
-    return pathlib.Path(build) / "machine"

@@ -109,7 +109,7 @@ class RollingUpdateTest(unittest.TestCase):
         _, self.later, records = machine.make_next_package(BUILD, first, self.folder)
         if not records:
             print("skipped: records and messages of a later version: this build has no histod-next", flush=True)
-        self.root = machine.make_root(machine.folder_in(BUILD), machine.packages_of(run("dpkg-deb", "-f", first, "Depends").stdout))
+        self.root = machine.make_root(BUILD / "machine", machine.packages_of(run("dpkg-deb", "-f", first, "Depends").stdout))
         self.make_files()
 
     def make_files(self):
