@@ -28,6 +28,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/metrics.cpp
   ${CMAKE_CURRENT_LIST_DIR}/node_identity.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/options_streams.cpp
   ${CMAKE_CURRENT_LIST_DIR}/options_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/preflight.cpp
   ${CMAKE_CURRENT_LIST_DIR}/process_metrics.cpp
@@ -35,6 +36,8 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/shared_files.cpp
   ${CMAKE_CURRENT_LIST_DIR}/signals.cpp
   ${CMAKE_CURRENT_LIST_DIR}/speeds.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/config.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/config_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/bus.cpp
@@ -46,7 +49,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/sources.cpp
   ${CMAKE_CURRENT_LIST_DIR}/topology.cpp
   ${CMAKE_CURRENT_LIST_DIR}/trace_context.cpp)
-target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
+target_link_libraries(histod_daemon_base PUBLIC histod_telemetry histod_compute histod_rtp histod_net_udp histod_control PkgConfig::FMT Boost::json OpenSSL::SSL OpenSSL::Crypto
   PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::HWLOC PkgConfig::LIBSYSTEMD)
 target_compile_definitions(histod_daemon_base PUBLIC HISTOD_VERSION="${PROJECT_VERSION}")
 # Events and what other tools say, as values: histoctl has it too.
@@ -86,3 +89,16 @@ add_library(histod_daemon_jobs STATIC
   ${CMAKE_CURRENT_LIST_DIR}/mailbox.cpp
   ${CMAKE_CURRENT_LIST_DIR}/webhooks.cpp)
 target_link_libraries(histod_daemon_jobs PUBLIC histod_daemon_base)
+# Live video: the same for both back-ends; net/copy.hpp is of either one's library.
+add_library(histod_daemon_streams STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/streams/further_targets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/geometry_watch.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/loop.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/note_events.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/port.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/preview.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/processor.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/state_json.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/stream.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/streams.cpp)
+target_link_libraries(histod_daemon_streams PUBLIC histod_daemon_jobs histod_daemon_base histod_net_dpdk histod_net_udp histod_rtp histod_compute)

@@ -15,6 +15,7 @@
 #include "control/paths.hpp"
 #include "daemon/file_root.hpp"
 #include "daemon/fleet_options.hpp"
+#include "daemon/options_streams.hpp"
 #include "daemon/options_table.hpp"
 
 namespace histod::daemon {
@@ -58,7 +59,7 @@ struct CommandLine {
 };
 
 /// Values that are separated by commas.
-bool is_list(const OptionRow& row) { return row.name == "listen" || row.name == "file-root"; }
+bool is_list(const OptionRow& row) { return row.name == "listen" || row.name == "file-root" || row.name == "dpdk-pci"; }
 
 std::optional<Action> action_of(std::string_view argument) {
   if (argument == "--help" || argument == "-h") return Action::help;
@@ -114,7 +115,7 @@ CommandLine read_command_line(std::span<const std::string> args, Errors& errors)
     }
     args = args.subspan(taken);
   }
-  // Repeated --listen and --file-root add up; of anything else the last one counts.
+  // Repeated --listen, --file-root and --dpdk-pci add up; of anything else the last one counts.
   std::vector<FlagValue> merged;
   for (FlagValue& value : line.values) {
     const auto same = std::ranges::find(merged, value.row, &FlagValue::row);
@@ -162,6 +163,10 @@ void read_toml(const std::string& path, Collector& to) {
   for (const auto& [key, node] : table) {
     const OptionRow* row = find_option(key.str());
     const std::string origin = where(node.source());
+    if (key.str() == k_stream_tables) {
+      read_stream_tables(node, path, to.parsed.options.streams, to.errors);
+      continue;
+    }
     if (row == nullptr) {
       to.errors.push_back(fmt::format("{}: {}", origin, unknown("option", key.str())));
     } else if (row->name == "config") {
@@ -204,6 +209,9 @@ void check_together(const Options& options, Errors& errors) {
   }
   if (options.spool_path.empty()) errors.emplace_back("--spool is empty, but jobs need a directory");
   if (const auto roots = parse_file_roots(options.file_roots); !roots) errors.push_back("--file-root " + roots.error());
+  for (const streams::StreamConfig& config : options.streams)
+    if (config.backend == streams::Backend::dpdk && !options.dpdk)
+      errors.push_back(fmt::format("stream \"{}\" has backend dpdk, which needs --dpdk", config.name));
   for (std::string& error : check_fleet_options(options)) errors.push_back(std::move(error));
 }
 
@@ -325,6 +333,7 @@ std::string help_text() {
     }
     out += help_entry(left, right);
   }
+  out += help_entry("[[stream]]", stream_tables_help());
   out += "\nInstead of running:\n";
   out += help_entry("--check", "Run the start-up checks, print what is wrong and the command that cures it.");
   out += help_entry("--print-config", "Print all options as TOML, with where each value comes from.");
@@ -344,6 +353,8 @@ std::string print_config(const ParsedOptions& parsed) {
     out += fmt::format("{} = {}  # {}\n", row.name, option_toml(parsed.options, row),
                        origin == parsed.origins.end() ? "default" : origin->second);
   }
+  for (const streams::StreamConfig& config : parsed.options.streams)
+    out += fmt::format("\n# {}\n{}", parsed.options.config_path, streams::config_toml(config));
   return out;
 }
 

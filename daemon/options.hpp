@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/streams/config.hpp"
+
 namespace histod::daemon {
 
 /// A numeric address and a port. An IPv6 address is kept without its brackets.
@@ -66,6 +68,7 @@ struct Options {
   std::uint64_t workers = 0;        ///< 0: by the topology
   std::uint64_t arena_threads = 0;  ///< per NUMA node; 0: one for each CPU of the arena
   bool pin = true;
+  std::uint64_t stream_cpus = 0;  ///< 0: one for each of `streams`
   Isa isa = Isa::automatic;
 
   std::uint64_t max_upload_bytes = 512ull << 20;
@@ -83,6 +86,12 @@ struct Options {
   std::uint64_t auth_failures_per_minute = 10;  ///< per peer address
   bool metrics_public = true;
   bool bench = false;
+
+  bool dpdk = false;
+  std::string dpdk_pci;  ///< "0000:03:00.0,..."; empty: virtual devices only
+  bool dpdk_huge_pages = true;
+  std::uint64_t dpdk_memory_bytes = 256ull << 20;
+  std::vector<streams::StreamConfig> streams;  ///< [[stream]] tables of the configuration file, which alone has them
 
   LogFormat log_format = LogFormat::logfmt;
   LogLevel log_level = LogLevel::info;

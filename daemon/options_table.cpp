@@ -19,7 +19,7 @@ constexpr std::uint64_t k_second = 1000, k_minute = 60 * k_second, k_hour = 60 *
 
 constexpr std::string_view k_general = "General", k_network = "Network", k_fleet = "Fleet",
                            k_limits = "Limits on what comes in", k_jobs = "Jobs and their spool",
-                           k_machine = "Threads and memory", k_log = "Logs";
+                           k_machine = "Threads and memory", k_video = "Live video", k_log = "Logs";
 
 const std::array k_rows = std::to_array<OptionRow>({
     {k_general, "config", &Options::config_path, "FILE", "TOML file with any of these options, without the dashes."},
@@ -116,6 +116,15 @@ const std::array k_rows = std::to_array<OptionRow>({
 
     {k_log, "log-format", &Options::log_format, "logfmt|json", "Form of the lines on stderr."},
     {k_log, "log-level", &Options::log_level, "debug|info|warn|error", "Least important lines that are written."},
+
+    {k_video, "stream-cpus", CountMember{&Options::stream_cpus}, "N",
+     "CPUs that are kept for live streams, taken from the computing threads. 0: one for each [[stream]].", 0, 16},
+    {k_video, "dpdk", &Options::dpdk, "", "Streams may use DPDK, which starts with the first that does."},
+    {k_video, "dpdk-pci", &Options::dpdk_pci, "ADDRESS,...",
+     "PCI addresses of the devices that DPDK may drive, bound to vfio-pci; virtual ones need none."},
+    {k_video, "dpdk-huge-pages", &Options::dpdk_huge_pages, "", "DPDK's packets lie on huge pages."},
+    {k_video, "dpdk-memory", BytesMember{&Options::dpdk_memory_bytes}, "SIZE", "Memory for DPDK's packets.", 16 * k_mib,
+     64 * k_gib},
 });
 
 struct Unit {

@@ -100,6 +100,24 @@ std::vector<int> arena_cpus(const NumaNode& node, const std::vector<int>& taken)
   return rest.empty() ? all : rest;
 }
 
+/// Node by node in turn, until there are enough or no arena has a CPU to spare.
+void take_for_streams(Placement& placement, unsigned wanted) {
+  const auto spare = [&](const ArenaPlace& arena) {
+    const auto is_workers = [&](const WorkerPlace& worker) { return worker.cpu == arena.cpus.back(); };
+    return arena.cpus.size() > 1 && std::ranges::none_of(placement.workers, is_workers);
+  };
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t i = 0; i < placement.arenas.size() && placement.streams.size() < wanted; ++i) {
+      ArenaPlace& arena = placement.arenas[i];
+      if (!spare(arena)) continue;
+      placement.streams.push_back({arena.cpus.back(), arena.numa_node, i});
+      arena.cpus.pop_back();
+      more = true;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<int> NumaNode::cpus() const {
@@ -156,11 +174,12 @@ Placement place(const Topology& topology, const PlacementOptions& options) {
     for (const int cpu : of_workers) {
       placement.workers.push_back({options.pin ? cpu : -1, options.pin ? node.numa_node : -1, placement.arenas.size()});
     }
-    std::vector<int> cpus = arena_cpus(node, of_workers);
-    const auto threads = static_cast<unsigned>(cpus.size());
-    if (!options.pin) cpus.clear();
-    placement.arenas.push_back({options.pin ? node.numa_node : -1, std::move(cpus),
-                                options.arena_threads == 0 ? threads : options.arena_threads});
+    placement.arenas.push_back({options.pin ? node.numa_node : -1, arena_cpus(node, of_workers), 0});
+  }
+  if (options.pin) take_for_streams(placement, options.streams);
+  for (ArenaPlace& arena : placement.arenas) {
+    arena.threads = options.arena_threads == 0 ? static_cast<unsigned>(arena.cpus.size()) : options.arena_threads;
+    if (!options.pin) arena.cpus.clear();
   }
   return placement;
 }

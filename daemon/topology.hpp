@@ -33,6 +33,7 @@ struct PlacementOptions {
   unsigned workers = 0;        ///< in all; 0: a quarter of each node's CPUs, at least 1 and at most 4 per node
   unsigned arena_threads = 0;  ///< per node; 0: one for each CPU of the arena
   bool pin = true;
+  unsigned streams = 0;  ///< CPUs for live video, in all; each is taken from an arena that has another left
 };
 
 struct WorkerPlace {
@@ -47,11 +48,19 @@ struct ArenaPlace {
   unsigned threads = 1;
 };
 
+/// A CPU that is a live stream's alone.
+struct StreamPlace {
+  int cpu = -1;
+  int numa_node = -1;
+  std::size_t arena = 0;  ///< index of the arena that makes its previews
+};
+
 /// Workers are listed node by node; there is one arena for each node that has a worker, in the order of
 /// Topology::nodes.
 struct Placement {
   std::vector<WorkerPlace> workers;
   std::vector<ArenaPlace> arenas;
+  std::vector<StreamPlace> streams;  ///< may be fewer than were asked for; none where nothing is pinned
   /// Index of the arena that serves this worker.
   std::size_t arena_of(std::size_t worker) const { return workers[worker].arena; }
   /// Whether the worker has a CPU that its arena does not use; false where nothing is pinned.
@@ -62,7 +71,8 @@ struct Placement {
 
 /// Workers take the first CPU of a node's first physical cores; the arena gets the node's other CPUs, or all of them
 /// where the node has two or fewer or the workers took every one. An explicit number of workers is dealt out node by
-/// node in turn and never exceeds the number of CPUs. Without `pin`: the same numbers, no CPUs.
+/// node in turn and never exceeds the number of CPUs. So are CPUs for live video, each the last of an arena's that is
+/// no worker's. Without `pin`: the same numbers, no CPUs.
 Placement place(const Topology& topology, const PlacementOptions& options);
 
 }  // namespace histod::daemon

@@ -58,7 +58,7 @@ void Sources::tell(FloodGate& gate, const std::string& key, Event event) {
 }
 
 void Sources::tick() {
-  for (FloodGate* gate : {&log_, &security_, &jobs_})
+  for (FloodGate* gate : {&log_, &security_, &jobs_, &streams_})
     for (Event& event : gate->due(SteadyClock::now())) bus_.publish(std::move(event));
 }
 
@@ -90,6 +90,15 @@ void Sources::job(const jobs::JobRecord& record, std::string_view verb) {
   Event event = source_event(fmt::format("io.histod.job.{}", verb), severity_of_verb(verb), std::move(data));
   event.subject = record.id;
   tell(jobs_, fmt::format("{} {}", verb, record.dataset), std::move(event));
+}
+
+void Sources::stream(std::string_view kind, Severity severity, std::string_view name, std::string_view message,
+                     json::object data) {
+  data["message"] = clean(message);
+  data["stream"] = clean(name);
+  Event event = source_event(fmt::format("io.histod.stream.{}", kind), severity, std::move(data));
+  event.subject = clean(name);
+  tell(streams_, fmt::format("{} {}", kind, name), std::move(event));
 }
 
 void Sources::fleet(const FleetSnapshot& before, const FleetSnapshot& now) {

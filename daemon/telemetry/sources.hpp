@@ -30,6 +30,9 @@ class Sources final : public LogTap {
                 boost::json::object data = {});
   /// io.histod.job.VERB: accepted, started, done, failed or cancelled.
   void job(const jobs::JobRecord& record, std::string_view verb);
+  /// io.histod.stream.KIND, of the live stream of that name.
+  void stream(std::string_view kind, Severity severity, std::string_view name, std::string_view message,
+              boost::json::object data = {});
   /// io.histod.zookeeper.* and io.histod.cluster.*; calls come one after the other.
   void fleet(const FleetSnapshot& before, const FleetSnapshot& now);
   /// Each second: tells what was held back.
@@ -39,7 +42,7 @@ class Sources final : public LogTap {
   void tell(FloodGate& gate, const std::string& key, Event event);
 
   Bus& bus_;
-  FloodGate log_{{.burst = 16}}, security_{{.burst = 1}}, jobs_{{.burst = 20}};
+  FloodGate log_{{.burst = 16}}, security_{{.burst = 1}}, jobs_{{.burst = 20}}, streams_{{.burst = 4}};
   FleetEvents fleet_;
 };
 

@@ -91,6 +91,18 @@ TEST(Sources, SecurityEventsSayWhatAndFromWhere) {
   EXPECT_EQ(events.back().at("subject"), "192.0.2.2") << "another address is not held back";
 }
 
+TEST(Sources, StreamsByTheirName) {
+  SourcesRig rig;
+  rig.sources.stream("loss", Severity::warning, "cam-1", "3 packets lost", {{"lost", 3}});
+  const auto events = rig.events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].at("type"), "io.histod.stream.loss");
+  EXPECT_EQ(events[0].at("subject"), "cam-1");
+  EXPECT_EQ(events[0].at("severity"), "warning");
+  EXPECT_EQ(events[0].at("data").at("lost"), 3);
+  EXPECT_EQ(events[0].at("data").at("stream"), "cam-1");
+}
+
 TEST(Sources, JobsAndTheirEnds) {
   SourcesRig rig;
   jobs::JobRecord record;

@@ -56,6 +56,34 @@ TEST(TopologyTest, TwoCpusAreSharedByWorkerAndArena) {
   EXPECT_EQ(place(synthetic("numa:1 core:3 pu:1"), {}).arenas.at(0).cpus, (std::vector<int>{1, 2}));
 }
 
+TEST(TopologyTest, StreamsHaveCpusThatAreNobodyElses) {
+  const Placement placement = place(synthetic("numa:2 core:8 pu:2"), {.streams = 3});
+  ASSERT_EQ(placement.streams.size(), 3u);
+  EXPECT_EQ(placement.streams[0].arena, 0u);
+  EXPECT_EQ(placement.streams[1].arena, 1u);
+  EXPECT_EQ(placement.streams[2].arena, 0u);
+  EXPECT_EQ(placement.arenas[0].cpus.size(), 10u);
+  EXPECT_EQ(placement.arenas[0].threads, 10u);
+  EXPECT_EQ(placement.arenas[1].threads, 11u);
+  for (const StreamPlace& stream : placement.streams) {
+    EXPECT_EQ(stream.numa_node, placement.arenas[stream.arena].numa_node);
+    for (const ArenaPlace& arena : placement.arenas) EXPECT_FALSE(contains(arena.cpus, stream.cpu));
+    for (const WorkerPlace& worker : placement.workers) EXPECT_NE(worker.cpu, stream.cpu);
+  }
+}
+
+TEST(TopologyTest, StreamsLeaveEachArenaACpu) {
+  const Placement two = place(synthetic("numa:1 core:2 pu:1"), {.streams = 4});
+  ASSERT_EQ(two.streams.size(), 1u) << "the other one is the worker's and the arena's";
+  EXPECT_EQ(two.streams[0].cpu, 1);
+  EXPECT_EQ(two.arenas.at(0).cpus, std::vector<int>{0});
+  EXPECT_TRUE(place(synthetic("numa:1 core:1 pu:1"), {.streams = 4}).streams.empty());
+  EXPECT_EQ(place(synthetic("numa:1 core:4 pu:1"), {.streams = 9}).streams.size(), 2u);
+  const Placement loose = place(synthetic("numa:1 core:4 pu:1"), {.pin = false, .streams = 2});
+  EXPECT_TRUE(loose.streams.empty());
+  EXPECT_EQ(loose.arenas.at(0).threads, 3u);
+}
+
 TEST(TopologyTest, WorkersTakeWholeCoresFirst) {
   const Topology topology = synthetic("numa:1 core:4 pu:2");
   const Placement placement = place(topology, {.workers = 5});
