@@ -56,7 +56,8 @@ T value_or_fail(std::expected<T, E> result, const std::string& what) {
 Placement place_node(const Options& options) {
   const Topology topology = value_or_fail(read_topology(), "reading the topology");
   return place(topology,
-               {static_cast<unsigned>(options.workers), static_cast<unsigned>(options.arena_threads), options.pin});
+               {static_cast<unsigned>(options.workers), static_cast<unsigned>(options.arena_threads), options.pin,
+                static_cast<unsigned>(std::max<std::uint64_t>(options.stream_cpus, options.streams.size()))});
 }
 
 std::vector<std::unique_ptr<compute::Arena>> make_arenas(const Placement& placement) {
@@ -78,6 +79,16 @@ jobs::Engine::Options engine_options(const Options& options, std::size_t workers
   out.result_ttl = options.result_ttl;
   out.program_version = HISTOD_VERSION;
   out.mailbox_messages = options.connections * workers + 1'024;  // one request a connection, and some to spare
+  return out;
+}
+
+streams::Streams::Options stream_options(const Options& options, const Placement& placement,
+                                         const std::vector<std::unique_ptr<compute::Arena>>& arenas) {
+  streams::Streams::Options out{.placement = placement,
+                                .arenas = {},
+                                .dpdk = streams::dpdk_config(options),
+                                .mailbox_messages = options.connections * placement.workers.size()};
+  for (const auto& arena : arenas) out.arenas.push_back(arena.get());
   return out;
 }
 
@@ -190,6 +201,9 @@ Application::Application(const Options& options, std::string isa, std::vector<Fa
     if (!file_roots.empty())
       services_.files =
           std::make_unique<SharedFiles>(std::move(file_roots), SharedFiles::Options{.identity = services_.identity});
+    services_.streams = std::make_unique<streams::Streams>(stream_options(options_, services_.placement, arenas_), log_,
+                                                           *services_.sources);
+    services_.streams->begin(options_.streams);
     open_listeners();
     join_fleet();
   } catch (...) {
@@ -205,6 +219,7 @@ void Application::end() {
   engine_.drain();
   engine_.stop();
   if (services_.files) services_.files->stop();
+  if (services_.streams) services_.streams->stop();
   for (const auto& worker : services_.workers) worker->stop_and_join();
   close_events();
 }
@@ -448,6 +463,8 @@ void Application::drain() {
     // Work that is in the arena cannot be cut; its answers go nowhere.
     wait_until(Clock::now() + k_abort_grace + options_.job_wall_time, all_gone);
   }
+  // Video goes on while requests are answered; those that change streams are among them.
+  services_.streams->stop();
   if (services_.files && services_.files->stuck()) {
     // What waits for it is on the disk, and is done again after the next start.
     log_.warn("not waited for: a shared volume does not answer");

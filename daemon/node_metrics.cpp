@@ -313,6 +313,8 @@ void declare_node(Services& s) {
           per_worker(s, [](const WorkerSnapshot& w) { return w.buffers_registered ? 1 : 0; }));
   m.gauge("histod_fallback", "1 for each thing that runs in another way than it should.", [&s](const Emit& emit) {
     for (const Fallback& fallback : s.fallbacks) emit({{"what", fallback.what}}, 1);
+    if (!s.streams) return;
+    for (const Fallback& fallback : s.streams->fallbacks()) emit({{"what", fallback.what}}, 1);
   });
   m.gauge("histod_ready", "1 when the node takes work.",
           std::function<double()>([&s] { return s.ready && !s.draining ? 1.0 : 0.0; }));
@@ -384,6 +386,7 @@ void declare_metrics(Services& services) {
   declare_jobs(services);
   declare_fleet(services);
   declare_event_metrics(services);
+  declare_stream_metrics(services);
 }
 
 }  // namespace histod::daemon

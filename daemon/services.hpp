@@ -14,6 +14,7 @@
 #include "daemon/api/tickets.hpp"
 #include "daemon/copies.hpp"
 #include "daemon/event_pump.hpp"
+#include "daemon/fallback.hpp"
 #include "daemon/fleet_board.hpp"
 #include "daemon/jobs/engine.hpp"
 #include "daemon/log.hpp"
@@ -22,6 +23,7 @@
 #include "daemon/peers.hpp"
 #include "daemon/shared_files.hpp"
 #include "daemon/speeds.hpp"
+#include "daemon/streams/streams.hpp"
 #include "daemon/telemetry/bus.hpp"
 #include "daemon/telemetry/sources.hpp"
 #include "daemon/topology.hpp"
@@ -31,12 +33,6 @@ namespace histod::daemon {
 
 class Fleet;
 class Worker;
-
-/// A thing that runs in another way than it should, and why: logged once, a metric, and on the page.
-struct Fallback {
-  std::string what;
-  std::string why;
-};
 
 /// Of events; written by all workers.
 struct EventStats {
@@ -79,6 +75,7 @@ struct Services {
   PumpStats pump_stats = {};
   api::EventRates event_rates{};
   api::TicketStore tickets{};
+  std::unique_ptr<streams::Streams> streams = {};  ///< never null once anybody listens
 };
 
 }  // namespace histod::daemon

@@ -22,6 +22,7 @@ namespace http = net::http;
 namespace {
 
 constexpr std::uint64_t k_tables_bytes_max = 32u << 20;  ///< as text; as JSON they have a limit of their own
+constexpr std::uint64_t k_settings_bytes_max = 64u << 10;
 constexpr std::string_view k_echo_path = "/v1/echo";     // there only with --bench
 
 constexpr std::array k_routes{
@@ -59,6 +60,13 @@ constexpr std::array k_routes{
     Route{"OPTIONS", k_events_path, Role::none, BodyKind::none, events_options},
     Route{"POST", "/v1/tickets", Role::read, BodyKind::none, tickets_post},
     Route{"POST", "/v1/peer/events", Role::peer, BodyKind::events, peer_events},
+    Route{"GET", "/v1/streams", Role::read, BodyKind::none, streams_list},
+    Route{"GET", "/v1/streams/{}", Role::read, BodyKind::none, streams_get},
+    Route{"PUT", "/v1/streams/{}", Role::admin, BodyKind::settings, streams_put},
+    Route{"PATCH", "/v1/streams/{}", Role::admin, BodyKind::settings, streams_patch},
+    Route{"DELETE", "/v1/streams/{}", Role::admin, BodyKind::none, streams_delete},
+    Route{"GET", "/v1/streams/{}/preview", Role::read, BodyKind::none, streams_preview},
+    Route{"GET", "/v1/streams/{}/sdp", Role::read, BodyKind::none, streams_sdp},
     Route{"GET", "/v1/cluster", Role::read, BodyKind::none, cluster},
     Route{"GET", "/v1/node", Role::read, BodyKind::none, node},
     Route{"GET", "/v1/nodes", Role::read, BodyKind::none, nodes},
@@ -237,6 +245,7 @@ std::expected<http::BodyAdmission, http::Response> Api::admit(const http::Reques
   if (match.route->body == BodyKind::none) admission.bytes_max = 0;
   if (match.route->body == BodyKind::ids) admission.bytes_max = k_ids_bytes_max;
   if (match.route->body == BodyKind::events) admission.bytes_max = telemetry::k_events_body_bytes_max;
+  if (match.route->body == BodyKind::settings) admission.bytes_max = k_settings_bytes_max;
   if (match.route->body == BodyKind::tables) admission.bytes_max = k_tables_bytes_max;
   if (match.route->body != BodyKind::image) return admission;
   // Refused before the body is read, so that a busy node costs its clients nothing but a round trip.

@@ -47,8 +47,9 @@ inline constexpr std::string_view k_events_path = "/v1/events";
 /// A resource takes its context by value: it answers now, or keeps it until it can.
 using Resource = void (*)(Context context);
 
-/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs; `events`: CloudEvents.
-enum class BodyKind : std::uint8_t { none, image, tables, copy, ids, events };
+/// `copy`: an image and a mask of another node, which go to no computing thread; `ids`: of jobs; `events`: CloudEvents;
+/// `settings`: an object of JSON.
+enum class BodyKind : std::uint8_t { none, image, tables, copy, ids, events, settings };
 
 struct Route {
   std::string_view method;
@@ -144,6 +145,13 @@ void tickets_post(Context context);
 void cluster(Context context);  // cluster.cpp
 void node(Context context);     // node.cpp
 void nodes(Context context);
+void streams_list(Context context);  // streams.cpp
+void streams_get(Context context);
+void streams_put(Context context);
+void streams_patch(Context context);
+void streams_delete(Context context);
+void streams_preview(Context context);
+void streams_sdp(Context context);
 void openapi(Context context);  // page.cpp
 void page(Context context);
 

@@ -43,6 +43,12 @@ json::array arenas_json(const Placement& placement) {
   return out;
 }
 
+json::array stream_cpus_json(const Placement& placement) {
+  json::array out;
+  for (const StreamPlace& place : placement.streams) out.push_back(place.cpu);
+  return out;
+}
+
 json::object fleet_json(const FleetSnapshot& fleet) {
   return {{"zookeeper", control::state_name(fleet.state)},
           {"embedded", fleet.embedded()},
@@ -63,6 +69,9 @@ json::object node_json(const Services& services) {
   json::array fallbacks;
   for (const Fallback& fallback : services.fallbacks)
     fallbacks.push_back(json::object{{"what", fallback.what}, {"why", fallback.why}});
+  if (services.streams)
+    for (const Fallback& fallback : services.streams->fallbacks())
+      fallbacks.push_back(json::object{{"what", fallback.what}, {"why", fallback.why}});
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - services.started);
   return {{"version", HISTOD_VERSION},
@@ -73,6 +82,7 @@ json::object node_json(const Services& services) {
           {"uptime_s", uptime.count()},
           {"workers", workers_json(services)},
           {"arenas", arenas_json(services.placement)},
+          {"stream_cpus", stream_cpus_json(services.placement)},
           {"fallbacks", std::move(fallbacks)},
           {"fleet", fleet_json(*services.fleet.read())},
           {"limits", limits_json(services.options)}};

@@ -44,6 +44,11 @@ constexpr auto k_titles = std::to_array<std::pair<std::string_view, std::string_
     {"unsupported-media", "The media type is not taken here"},
     {"bad-event", "An event is not as CloudEvents has it"},
     {"too-many-events", "Too many events a second"},
+    {"bad-stream", "A stream cannot be as it was asked for"},
+    {"stream-unavailable", "The stream cannot be had here"},
+    {"too-many-streams", "The node has as many streams as it may"},
+    {"no-frame", "No frame is there to be shown"},
+    {"no-target", "The stream is sent to nobody"},
 });
 
 void put(boost::json::object& object, std::string_view key, const Amount& amount) {

@@ -191,6 +191,9 @@ class ApiRig {
         daemon::telemetry::Bus::Options{.identity = std::move(identity), .node = options.node_name},
         [] { return EngineRig::k_start_ms; }, nullptr, [](const std::string&) {});
     services.sources = std::make_unique<daemon::telemetry::Sources>(*services.events);
+    services.streams = std::make_unique<daemon::streams::Streams>(
+        daemon::streams::Streams::Options{.placement = services.placement, .arenas = {&arena_}, .dpdk = {}}, log_,
+        *services.sources);
   }
   daemon::api::Api& api() { return *api_; }
   daemon::Worker& worker() { return *services.workers.front(); }

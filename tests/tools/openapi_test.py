@@ -13,7 +13,8 @@ EXPECTED = {
     "/v1/equalize": {"post"}, "/v1/histogram": {"post"}, "/v1/echo": {"post"}, "/v1/jobs": {"get", "post"}, "/v1/jobs/{id}": {"get", "delete"},
     "/v1/datasets": {"get", "post"}, "/v1/datasets/{id}": {"get", "delete"}, "/v1/datasets/{id}/images": {"get", "post"},
     "/v1/datasets/{id}/finalize": {"post"}, "/v1/datasets/{id}/apply": {"post"}, "/v1/datasets/{id}/lut": {"get", "put"},
-    "/v1/jobs/{id}/result": {"get"}, "/v1/node": {"get"}, "/v1/nodes": {"get"}, "/v1/cluster": {"get"}, "/v1/events": {"get", "post", "options"},
+    "/v1/jobs/{id}/result": {"get"}, "/v1/node": {"get"}, "/v1/nodes": {"get"}, "/v1/streams": {"get"}, "/v1/streams/{name}": {"get", "put", "patch", "delete"},
+    "/v1/streams/{name}/preview": {"get"}, "/v1/streams/{name}/sdp": {"get"}, "/v1/cluster": {"get"}, "/v1/events": {"get", "post", "options"},
     "/v1/tickets": {"post"}, "/healthz": {"get"}, "/readyz": {"get"}, "/metrics": {"get"},
     "/openapi.yaml": {"get"}, "/": {"get"}, "/assets/{name}": {"get"}, "/upload": {"post"}, "/download/{file}": {"get"},
     "/health": {"get"}, "/ready": {"get"},
@@ -107,7 +108,7 @@ class OpenApiTest(unittest.TestCase):
             if not public:
                 self.assertLessEqual({"401", "403", "429"}, set(operation["responses"]))
                 if path != "/metrics":
-                    self.assertRegex(operation["description"], "Needs the role `(read|submit|events)`")
+                    self.assertRegex(operation["description"], "Needs the role `(read|submit|events|admin)`")
 
     def test_responses(self):
         for path, method, operation, _ in self.operations():
