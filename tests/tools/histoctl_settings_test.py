@@ -7,7 +7,7 @@ import unittest
 
 from harness import HISTOCTL, HistoctlTest
 
-COMMANDS = ("equalize", "histogram", "status", "cluster", "jobs", "dataset", "completion")
+COMMANDS = ("equalize", "histogram", "status", "cluster", "jobs", "dataset", "stream", "completion")
 
 
 class UsageTest(HistoctlTest):
@@ -120,6 +120,9 @@ class CompletionTest(HistoctlTest):
         self.assertEqual(self.complete("histoctl", "equalize", "ph"), ["photo.pgm"])
         self.assertEqual(self.complete("histoctl", "jobs", "ca"), ["cancel"])
         self.assertEqual(self.complete("histoctl", "cluster", "--wa"), ["--watch"])
+        self.assertEqual(self.complete("histoctl", "stream", "se"), ["set", "send"])
+        self.assertEqual(self.complete("histoctl", "stream", "send", "ph"), ["photo.pgm"])
+        self.assertEqual(self.complete("histoctl", "stream", "send", "--sampling", "R"), ["RGB", "RGBA"])
         self.assertEqual(self.complete("histoctl", "jobs", "list", "--state", "d"), ["done"])
         self.assertNotIn("--rule", self.complete("histoctl", "status", "--"))
         self.assertEqual(self.complete("histoctl", "dataset", "fin"), ["finalize"])

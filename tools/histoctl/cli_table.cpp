@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "tools/histoctl/cli.hpp"
+#include "tools/histoctl/cli_checks.hpp"
+#include "tools/histoctl/cli_stream.hpp"
 
 namespace histod::ctl {
 namespace {
 
-template <class T>
-bool read_all(std::string_view text, T& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-template <std::uint64_t low, std::uint64_t high>
-bool is_whole(std::string_view text) {
-  std::uint64_t number = 0;
-  return read_all(text, number) && number >= low && number <= high;
-}
+using checks::is_whole;
+using checks::read_all;
 
 bool is_clip(std::string_view text) {
   double number = 0;
@@ -352,6 +344,7 @@ constexpr CommandSpec k_commands[] = {
      "  histoctl seams tiles/ equalized/ --place 'tile_{column}_{row}'\n"
      "  histoctl seams tiles/ equalized/ --place '*_x{x}_y{y}' --json | jq .after.largest\n",
      ""},
+    k_stream_command,
     {"completion",
      "bash | zsh | fish",
      "print a script that completes histoctl's words in a shell",

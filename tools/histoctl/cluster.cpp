@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -34,17 +33,7 @@ std::string table(const json::object& cluster) {
     rows.push_back({field(member, "name"), flag(member, "leader") ? "leader" : "member", field(member, "url"),
                     field(member, "version"), field(member, "cpus"), flag(member, "self") ? "(asked)" : ""});
   });
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
+  return columns_text(rows);
 }
 
 std::string shown(const json::object& cluster) {

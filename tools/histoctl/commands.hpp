@@ -19,6 +19,8 @@ Result<Exit> run_submit(const Arguments& arguments, const Settings& settings);
 Result<Exit> run_dataset(const Arguments& arguments, const Settings& settings);
 /// Reads its settings itself: what it sends needs another token than what it reads, or none.
 Result<Exit> run_events(const Arguments& arguments);
+/// Reads its settings itself: what it sends goes by no daemon's API.
+Result<Exit> run_stream(const Arguments& arguments);
 /// Asks no daemon.
 Result<Exit> run_seams(const Arguments& arguments);
 

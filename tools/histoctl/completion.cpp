@@ -82,7 +82,8 @@ std::string bash_script() {
 
 std::string zsh_option(const OptionSpec& option) {
   std::string action;
-  if (option.value == Value::choice) action = fmt::format(":{}:({})", option.name, spaced(option.choices));
+  if (option.value == Value::choice)
+    action = fmt::format(":{}:({})", option.name, quoted(spaced(option.choices), true));
   if (option.value == Value::text) action = fmt::format(":{}:", option.name);
   if (option.value == Value::file || option.value == Value::folder) action = fmt::format(":{}:_files", option.name);
   const std::string tail = fmt::format("[{}]{}", quoted(option.help, true), action);

@@ -17,6 +17,9 @@ namespace histod::ctl {
 /// "3.4 MB"
 std::string bytes_text(double bytes);
 
+/// A line for each row, columns as wide as they must be; all rows have as many as the first.
+std::string columns_text(const std::vector<std::vector<std::string>>& rows);
+
 bool output_is_terminal();
 
 /// Prints to standard output, at once.

@@ -22,6 +22,7 @@ Result<Exit> dispatch(const Arguments& arguments) {
   if (name == "completion") return run_completion(arguments);
   if (name == "seams") return run_seams(arguments);
   if (name == "events") return run_events(arguments);
+  if (name == "stream") return run_stream(arguments);
   const auto settings = load_settings(arguments);
   if (!settings) return std::unexpected(settings.error());
   if (name == "equalize") return run_equalize(arguments, *settings);

@@ -2,45 +2,14 @@
 #include "tools/histoctl/tile.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
-#include <fstream>
-#include <memory>
-#include <new>
 
-#include <fmt/format.h>
-
-#include "compute/codec/codec.hpp"
+#include "tools/histoctl/decoded_file.hpp"
 
 namespace histod::ctl {
-namespace codec = compute::codec;
 namespace {
 
 constexpr std::string_view k_special = "\\^$.|?+()[]{}";
-
-Failure failure_of(const compute::Error& error) {
-  Failure failure = fail(Exit::some_failed, error.detail).error();
-  if (error.limit != 0) {
-    failure.value = std::to_string(error.value);
-    failure.limit = std::to_string(error.limit);
-  }
-  return failure;
-}
-
-Result<std::vector<std::byte>> bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) return fail(Exit::some_failed, "cannot be read");
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
-  if (!file) return fail(Exit::some_failed, "cannot be read");
-  return bytes;
-}
-
-struct AlignedDelete {
-  void operator()(std::byte* at) const { ::operator delete[](at, std::align_val_t(64)); }
-};
 
 }  // namespace
 
@@ -95,19 +64,14 @@ Tile::Border Tile::cut(const compute::ImageView& image, std::uint32_t x, std::ui
 }
 
 Result<Tile> Tile::read(const std::string& path, compute::Arena& arena) {
-  const auto file = bytes_of(path);
+  const auto file = DecodedFile::read(path, arena);
   if (!file) return std::unexpected(file.error());
-  const auto info = codec::probe(*file, {});
-  if (!info) return std::unexpected(failure_of(info.error()));
-  const std::unique_ptr<std::byte[], AlignedDelete> pixels(new (std::align_val_t(64)) std::byte[info->pixel_bytes]);
-  const auto decoded = codec::decode(*file, *info, {pixels.get(), info->pixel_bytes}, {}, arena);
-  if (!decoded) return std::unexpected(failure_of(decoded.error()));
-  const compute::ImageView& image = decoded->pages.front();
+  const compute::ImageView& image = file->first();
   Tile tile;
   tile.width_ = image.width;
   tile.height_ = image.height;
-  tile.file_bytes_ = file->size();
-  tile.nodata_ = info->pages.front().nodata;
+  tile.file_bytes_ = file->file_bytes();
+  tile.nodata_ = file->first_info().nodata;
   tile.left_ = cut(image, 0, 0, 1, image.height);
   tile.right_ = cut(image, image.width - 1, 0, 1, image.height);
   tile.top_ = cut(image, 0, 0, image.width, 1);
