@@ -69,13 +69,17 @@ export function lut_curve(counts: Counts, color: string): Curve | null {
   const first = counts.planes[0];
   const planes = counts.planes.filter((plane) => plane.page === first?.page && (plane.lut?.length ?? 0) > 1);
   if (!first || planes.length === 0) return null;
-  const top = counts.depth === 16 ? 65535 : 255;
-  const entries = planes[0]!.lut!.length;
+  return table_curve(planes.map((plane) => ({ name: plane_name(counts, plane, color), lut: plane.lut! })), counts.depth === 16 ? 65535 : 255);
+}
+
+// Tables of one length, at so many levels as a chart has room for.
+export function table_curve(tables: ReadonlyArray<{ name: string; lut: readonly number[] }>, top: number): Curve {
+  const entries = tables[0]!.lut.length;
   const every = Math.ceil(entries / k_chart_bins);
   const picked = Array.from({ length: Math.ceil(entries / every) }, (_, i) => Math.min(entries - 1, (i + 1) * every - 1));
   return {
     levels: picked.map((i) => (i * top) / (entries - 1)),
-    planes: planes.map((plane) => ({ name: plane_name(counts, plane, color), values: picked.map((i) => plane.lut![i] ?? 0) })),
+    planes: tables.map(({ name, lut }) => ({ name, values: picked.map((i) => lut[i] ?? 0) })),
     top,
   };
 }
@@ -92,9 +96,13 @@ export function chart_series(counts: Counts, color: string): Series | null {
   if (!first) return null;
   const planes = counts.planes
     .filter((plane) => plane.page === first.page)
-    .map((plane) => ({ name: plane_name(counts, plane, color), bars: fold(plane.histogram) }))
-    .map((plane) => ({ ...plane, cdf: cdf_percent(plane.bars) }));
-  const step = (counts.depth === 16 ? 65536 : 256) / planes[0]!.bars.length;
+    .map((plane) => ({ name: plane_name(counts, plane, color), counts: plane.histogram }));
+  return counted_series(planes, counts.depth === 16 ? 65536 : 256);
+}
+
+export function counted_series(counted: ReadonlyArray<{ name: string; counts: readonly number[] }>, levels: number): Series {
+  const planes = counted.map(({ name, counts }) => ({ name, bars: fold(counts) })).map((plane) => ({ ...plane, cdf: cdf_percent(plane.bars) }));
+  const step = levels / planes[0]!.bars.length;
   return { levels: planes[0]!.bars.map((_, i) => i * step), level_step: step, planes };
 }
 

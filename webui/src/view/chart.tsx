@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One histogram with its running share (CDF), drawn by uPlot.
-import { useMemo } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { Series } from '../histogram';
 import { number_text } from '../text';
@@ -15,7 +15,7 @@ interface Props {
 const count_text = (value: number) =>
   value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)}k` : String(+value.toFixed(1));
 
-function options_for(series: Series, top: number, width: number, palette: Palette, on_bar: (bar: number | null) => void): uPlot.Options {
+function options_for(series: Series, top: () => number, width: number, palette: Palette, on_bar: (bar: number | null) => void): uPlot.Options {
   const last = series.levels.length * series.level_step;
   const axis = { stroke: palette.text, font: k_font, ticks: { stroke: palette.grid, width: 1, size: 4 } };
   return {
@@ -24,7 +24,7 @@ function options_for(series: Series, top: number, width: number, palette: Palett
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     padding: [8, 0, 0, 0],
-    scales: { x: { time: false, range: [0, last] }, count: { range: [0, top] }, share: { range: [0, 100] } },
+    scales: { x: { time: false, range: [0, last] }, count: { range: () => [0, top()] }, share: { range: [0, 100] } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, splits: () => [0, last / 4, last / 2, (3 * last) / 4, last - 1] },
       { ...axis, scale: 'count', grid: { stroke: palette.grid, width: 1 }, size: 50, values: (_, all) => all.map(count_text) },
@@ -56,11 +56,17 @@ function bar_text(series: Series, bar: number): string {
   return `${level}: ${parts.join(', ')}`;
 }
 
+// What makes the axes and the lines other ones; a live histogram's counts do not.
+const shape_of = (series: Series | null) => series && `${series.levels.length} ${series.level_step} ${series.planes.map((plane) => plane.name).join()}`;
+
 export function Chart({ title, series, top }: Props) {
-  const make = useMemo(() => series && {
-    data: [series.levels, ...series.planes.map((plane) => plane.bars), ...series.planes.map((plane) => plane.cdf)] as uPlot.AlignedData,
-    options: (width: number, palette: Palette, on_bar: (bar: number | null) => void) => options_for(series, top, width, palette, on_bar),
-  }, [series, top]);
+  const latest_top = useRef(top);
+  latest_top.current = top;
+  const options = useMemo(() => series && ((width: number, palette: Palette, on_bar: (bar: number | null) => void) =>
+    options_for(series, () => latest_top.current, width, palette, on_bar)), [shape_of(series)]);
+  const data = useMemo(() => series &&
+    [series.levels, ...series.planes.map((plane) => plane.bars), ...series.planes.map((plane) => plane.cdf)] as uPlot.AlignedData, [series, top]);
+  const make = data && options ? { data, options } : null;
   const { place, at: bar } = use_plot(make);
   const hint = 'Bars: pixels at each level. Line: share of pixels up to it (CDF).';
   return (

@@ -36,10 +36,11 @@ function level_text(curve: Curve, at: number): string {
 }
 
 export function CurveChart({ curve, clahe }: { curve: Curve | null; clahe: boolean }) {
-  const make = useMemo(() => curve && {
-    data: [curve.levels, curve.levels, ...curve.planes.map((plane) => plane.values)] as uPlot.AlignedData,
-    options: (width: number, palette: Palette, on_level: (level: number | null) => void) => options_for(curve, width, palette, on_level),
-  }, [curve]);
+  const shape = curve && `${curve.top} ${curve.planes.map((plane) => plane.name).join()}`;
+  const options = useMemo(() => curve && ((width: number, palette: Palette, on_level: (level: number | null) => void) =>
+    options_for(curve, width, palette, on_level)), [shape]);
+  const data = useMemo(() => curve && [curve.levels, curve.levels, ...curve.planes.map((plane) => plane.values)] as uPlot.AlignedData, [curve]);
+  const make = data && options ? { data, options } : null;
   const { place, at } = use_plot(make);
   const hint = clahe ? 'CLAHE has a table for each tile, and none for the whole.' : 'Across: the level before. Up: the level after. Dashed: unchanged.';
   return (

@@ -31,21 +31,29 @@ export interface PlotMaker {
   options: (width_px: number, palette: Palette, on_point: (at: number | null) => void) => uPlot.Options;
 }
 
-// Draws anew when `make` is another one. `at`: the point under the pointer.
+// Draws anew when the options are other ones; other data alone go into the plot that is there. `at`: the point under the pointer.
 export function use_plot(make: PlotMaker | null) {
   const place = useRef<HTMLDivElement>(null);
+  const drawn = useRef<{ plot: uPlot; data: uPlot.AlignedData } | null>(null);
   const [at, set_at] = useState<number | null>(null);
   const dark = use_media('(prefers-color-scheme: dark)');
   useLayoutEffect(() => {
     const element = place.current;
     if (!element || !make) return;
     const plot = new uPlot(make.options(Math.max(1, element.clientWidth), read_palette(), set_at), make.data, element);
+    drawn.current = { plot, data: make.data };
     const resized = new ResizeObserver(() => element.clientWidth > 0 && plot.setSize({ width: element.clientWidth, height: k_chart_height_px }));
     resized.observe(element);
     return () => {
+      drawn.current = null;
       resized.disconnect();
       plot.destroy();
     };
-  }, [make, dark]);
+  }, [make?.options, dark]);
+  useLayoutEffect(() => {
+    if (!make || !drawn.current || drawn.current.data === make.data) return;
+    drawn.current.data = make.data;
+    drawn.current.plot.setData(make.data);
+  }, [make?.data]);
   return { place, at };
 }
