@@ -29,13 +29,15 @@ test('a permanent link leads back to its event', () => {
 });
 
 test('any other address is a tab, or the first one', () => {
-  for (const [hash, tab] of [['', 'work'], ['#', 'work'], ['#logs', 'logs'], ['#nowhere', 'work'], ['#<img src=x>', 'work'], ['#events', 'events']] as const) {
+  for (const [hash, tab] of [['', 'work'], ['#', 'work'], ['#logs', 'logs'], ['#live', 'live'], ['#nowhere', 'work'], ['#<img src=x>', 'work'], ['#events', 'events']] as const) {
     assert.deepEqual(parse_route(hash), { tab, target: null }, hash);
   }
   for (const hash of ['#events/x', '#events/%', '#events/1@%E0', '#events/a+b+c', '#events/99999999999999999@x', '#fleet/1@x', '#events/+']) {
     assert.equal(parse_route(hash).target, null, hash);
   }
   assert.deepEqual(['ArrowRight', 'ArrowLeft', 'Home', 'End', 'x'].map((key) => tab_after_key(key, 'logs')), ['work', 'events', 'work', 'logs', null]);
+  const without_live = ['work', 'fleet', 'logs'] as const;
+  assert.deepEqual(['ArrowRight', 'ArrowLeft', 'Home', 'End'].map((key) => tab_after_key(key, 'work', without_live)), ['fleet', 'logs', 'work', 'logs']);
 });
 
 test('of a long list only what is in view is drawn', () => {

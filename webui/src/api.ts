@@ -43,14 +43,20 @@ export interface Image {
 
 const authorized = (token: string) => ({ Authorization: `Bearer ${token}` });
 
-async function ask(method: string, path: string, token: string): Promise<Answer<Response>> {
+interface More {
+  body?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+async function ask(method: string, path: string, token: string, { headers, ...more }: More = {}): Promise<Answer<Response>> {
   let response: Response;
   try {
-    response = await fetch(path, { method, headers: authorized(token), cache: 'no-store' });
+    response = await fetch(path, { method, headers: { ...authorized(token), ...headers }, cache: 'no-store', ...more });
   } catch (error) {
     return { ok: false, problem: no_answer(error instanceof Error ? error.message : '') };
   }
-  if (response.ok) return { ok: true, value: response };
+  if (response.ok || response.status === 304) return { ok: true, value: response };
   const text = await response.text().catch(() => '');
   const { status, headers: answered } = response;
   return { ok: false, problem: parse_problem(status, answered.get('Content-Type') ?? '', text, answered.get('Retry-After')) };
@@ -65,14 +71,34 @@ export const get_json = async <T>(path: string, token: string) => json_of<T>(awa
 export const post_json = async <T>(path: string, token: string) => json_of<T>(await ask('POST', path, token));
 export const delete_at = (path: string, token: string) => ask('DELETE', path, token);
 
-export async function get_blob(path: string, token: string): Promise<Answer<Blob>> {
-  const answer = await ask('GET', path, token);
-  if (!answer.ok) return answer;
+export const send_json = async <T>(method: 'PUT' | 'PATCH', path: string, token: string, value: unknown) =>
+  json_of<T>(await ask(method, path, token, { body: JSON.stringify(value), headers: { 'Content-Type': 'application/json' } }));
+
+async function blob_of(response: Response): Promise<Answer<Blob>> {
   try {
-    return { ok: true, value: await answer.value.blob() };
+    return { ok: true, value: await response.blob() };
   } catch {
     return { ok: false, problem: no_answer('The connection was closed before all of the answer came.') };
   }
+}
+
+export async function get_blob(path: string, token: string): Promise<Answer<Blob>> {
+  const answer = await ask('GET', path, token);
+  return answer.ok ? blob_of(answer.value) : answer;
+}
+
+export interface Frame {
+  blob: Blob;
+  etag: string;
+}
+
+// Null: it is still the one with this ETag.
+export async function get_frame(path: string, token: string, etag: string, signal: AbortSignal): Promise<Answer<Frame | null>> {
+  const answer = await ask('GET', path, token, { signal, headers: etag === '' ? {} : { 'If-None-Match': etag } });
+  if (!answer.ok) return answer;
+  if (answer.value.status === 304) return { ok: true, value: null };
+  const blob = await blob_of(answer.value);
+  return blob.ok ? { ok: true, value: { blob: blob.value, etag: answer.value.headers.get('ETag') ?? '' } } : blob;
 }
 
 function parse_answer<T>(status: number, text: string): Answer<T> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the address says after "#": the tab, and on the tab of events which one.
 
-export const k_tabs = ['work', 'fleet', 'rollout', 'events', 'logs'] as const;
+export const k_tabs = ['work', 'live', 'fleet', 'rollout', 'events', 'logs'] as const;
 export type Tab = (typeof k_tabs)[number];
 
 // By its place in a node's ring, or by its own identity.
@@ -57,10 +57,10 @@ export function is_target(target: Target, event: Located): boolean {
 }
 
 // Where a key of the list of tabs leads; null for keys that are not its.
-export function tab_after_key(key: string, tab: Tab): Tab | null {
-  const at = k_tabs.indexOf(tab);
-  if (key === 'ArrowRight') return k_tabs[(at + 1) % k_tabs.length]!;
-  if (key === 'ArrowLeft') return k_tabs[(at + k_tabs.length - 1) % k_tabs.length]!;
-  if (key === 'Home') return k_tabs[0];
-  return key === 'End' ? k_tabs[k_tabs.length - 1]! : null;
+export function tab_after_key(key: string, tab: Tab, tabs: readonly Tab[] = k_tabs): Tab | null {
+  const at = tabs.indexOf(tab);
+  if (key === 'ArrowRight') return tabs[(at + 1) % tabs.length]!;
+  if (key === 'ArrowLeft') return tabs[(at + tabs.length - 1) % tabs.length]!;
+  if (key === 'Home') return tabs[0]!;
+  return key === 'End' ? tabs[tabs.length - 1]! : null;
 }

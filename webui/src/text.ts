@@ -32,6 +32,27 @@ export function duration_text(seconds: number): string {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
+const k_steps = [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const;
+
+// A rate with the letter of its thousand: 1.49 G, 165 k, 60
+export function si_text(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–';
+  const [step, letter] = k_steps.find(([least]) => value >= least) ?? [1, ''];
+  const scaled = value / step;
+  const digits = scaled >= 100 || Number.isInteger(scaled) ? 0 : scaled >= 10 ? 1 : 2;
+  return `${number_text(scaled, digits)} ${letter}`.trim();
+}
+
+// A short time, from seconds: 850 ns, 12.3 µs, 1.20 ms
+export function short_time_text(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
+  if (seconds === 0) return '0 µs';
+  if (seconds < 1e-6) return `${Math.round(seconds * 1e9)} ns`;
+  if (seconds >= 1e-3) return ms_text(1e3 * seconds);
+  const us = 1e6 * seconds;
+  return `${us.toFixed(us >= 100 ? 0 : us >= 10 ? 1 : 2)} µs`;
+}
+
 const two = (value: number, digits = 2) => String(value).padStart(digits, '0');
 
 // Local time of the day to the millisecond: 14:03:09.250

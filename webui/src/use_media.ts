@@ -24,3 +24,15 @@ export function use_clock(active: boolean): number {
   }, [active]);
   return now_ms;
 }
+
+// False while the browser shows another page.
+export function use_visible(): boolean {
+  const [visible, set_visible] = useState(() => document.visibilityState === 'visible');
+  useEffect(() => {
+    const changed = () => set_visible(document.visibilityState === 'visible');
+    changed();
+    document.addEventListener('visibilitychange', changed);
+    return () => document.removeEventListener('visibilitychange', changed);
+  }, []);
+  return visible;
+}

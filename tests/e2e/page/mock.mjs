@@ -28,6 +28,7 @@ export class Mock {
   datasets = story.datasets();
   started = Date.now();
   submitted = [];
+  streams = null;  // of streams.mjs; null: a daemon that knows none
 
   constructor({ www }) {
     this.www = www;
@@ -102,6 +103,7 @@ export class Mock {
     if (url.pathname === '/readyz') return this.json(response, 200, { ready: true, draining: false });
     if (!url.pathname.startsWith('/v1/')) return this.file(url.pathname, response);
     if (request.headers.authorization !== `Bearer ${this.token}`) return this.problem(response, 401, 'unauthorized', 'The token was not accepted', '');
+    if (this.streams?.answer(this, request, response, url, body)) return;
     const own = this.routes[`${request.method} ${url.pathname.replace(/\/01[0-9A-Z]{24}/, '/ID')}`];
     if (own) return own.call(this, response, url, body);
     this.problem(response, 404, 'not-found', 'There is nothing at this path', url.pathname);

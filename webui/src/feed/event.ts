@@ -4,7 +4,7 @@
 export const k_severities = ['debug', 'info', 'ok', 'warning', 'error'] as const;
 export type Severity = (typeof k_severities)[number];
 
-export const k_kinds = ['rollout', 'cluster', 'zookeeper', 'secops', 'job', 'log', 'other'] as const;
+export const k_kinds = ['rollout', 'cluster', 'zookeeper', 'secops', 'job', 'stream', 'log', 'other'] as const;
 export type Kind = (typeof k_kinds)[number];
 
 export interface FeedEvent {

@@ -14,7 +14,7 @@ interface Props {
 }
 
 const k_kind_words: Record<Kind, string> = {
-  rollout: 'Rollout', cluster: 'Cluster', zookeeper: 'ZooKeeper', secops: 'Security', job: 'Jobs', log: 'Logs', other: 'Other',
+  rollout: 'Rollout', cluster: 'Cluster', zookeeper: 'ZooKeeper', secops: 'Security', job: 'Jobs', stream: 'Streams', log: 'Logs', other: 'Other',
 };
 
 const k_least: ReadonlyArray<[Severity, string]> = [

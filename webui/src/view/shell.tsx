@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of somebody who has signed in: five tabs over one feed.
+// The page of somebody who has signed in: six tabs over one feed, five where the node knows no live video.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { FeedSource } from '../feed/source';
 import { browser_wire } from '../feed/wire';
 import { FleetSource } from '../model/fleet_source';
+import { StreamSource } from '../model/stream_source';
 import { use_part } from '../observable';
 import { k_tabs, tab_after_key, tab_hash, type Route, type Tab } from '../route';
 import { use_route } from '../use_route';
@@ -12,15 +13,18 @@ import { Events } from './events';
 import { Fleet } from './fleet';
 import { Header } from './header';
 import { LinkChip, ZookeeperChip } from './link_chip';
+import { Live } from './live';
 import { Logs } from './logs';
 import { Rollout } from './rollout';
 import { Workbench } from './workbench';
 
-const k_titles: Record<Tab, string> = { work: 'Work', fleet: 'Fleet', rollout: 'Rollout', events: 'Events', logs: 'Logs' };
+const k_first_route: Route = { tab: 'work', target: null };
+const k_titles: Record<Tab, string> = { work: 'Work', live: 'Live', fleet: 'Fleet', rollout: 'Rollout', events: 'Events', logs: 'Logs' };
 
 interface Sources {
   feed: FeedSource;
   fleet: FleetSource;
+  streams: StreamSource;
 }
 
 // The next turn might come when a state is over again that the feed has told of.
@@ -37,7 +41,8 @@ function hurry_on_news({ feed, fleet }: Sources): () => void {
 function use_sources(session: Session): Sources {
   const [sources] = useState((): Sources => {
     const signed_out = () => session.sign_out('The server no longer accepts this token. Sign in again.');
-    return { feed: new FeedSource(browser_wire(session.token), signed_out), fleet: new FleetSource(session.token, signed_out) };
+    const { token } = session;
+    return { feed: new FeedSource(browser_wire(token), signed_out), fleet: new FleetSource(token, signed_out), streams: new StreamSource(token, signed_out) };
   });
   useEffect(() => {
     const wake = () => document.visibilityState === 'visible' && sources.feed.wake();
@@ -50,15 +55,16 @@ function use_sources(session: Session): Sources {
       document.removeEventListener('visibilitychange', wake);
       sources.feed.stop();
       sources.fleet.stop();
+      sources.streams.stop();
     };
   }, []);
   return sources;
 }
 
-function Tabs({ chosen }: { chosen: Tab }) {
+function Tabs({ tabs, chosen }: { tabs: readonly Tab[]; chosen: Tab }) {
   const list = useRef<HTMLDivElement>(null);
   const key_down = (event: KeyboardEvent) => {
-    const next = tab_after_key(event.key, chosen);
+    const next = tab_after_key(event.key, chosen, tabs);
     if (next === null || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     location.hash = tab_hash(next);
@@ -66,7 +72,7 @@ function Tabs({ chosen }: { chosen: Tab }) {
   };
   return (
     <div ref={list} class="tabs" role="tablist" aria-label="Views" onKeyDown={key_down}>
-      {k_tabs.map((tab) => (
+      {tabs.map((tab) => (
         <a key={tab} id={`tab-${tab}`} href={tab_hash(tab)} role="tab" aria-selected={tab === chosen} aria-controls={`panel-${tab}`}
           tabIndex={tab === chosen ? 0 : -1}>{k_titles[tab]}</a>
       ))}
@@ -96,6 +102,8 @@ function view_of(tab: Tab, route: Route, sources: Sources, session: Session) {
   switch (tab) {
     case 'work':
       return <Workbench session={session} feed={sources.feed} active={active} />;
+    case 'live':
+      return <Live streams={sources.streams} feed={sources.feed} token={session.token} active={active} />;
     case 'fleet':
       return <Fleet feed={sources.feed} fleet={sources.fleet} token={session.token} active={active} />;
     case 'rollout':
@@ -107,17 +115,25 @@ function view_of(tab: Tab, route: Route, sources: Sources, session: Session) {
   }
 }
 
+// Live video has its tab where the node knows streams; until it has told, where the address asks for it.
+function use_tabs(sources: Sources, wanted: Tab): readonly Tab[] {
+  const there = use_part(sources.streams, (state) => state.there);
+  return k_tabs.filter((tab) => tab !== 'live' || there || (there === null && wanted === 'live'));
+}
+
 export function Shell({ session }: { session: Session }) {
-  const route = use_route();
+  const asked = use_route();
   const sources = use_sources(session);
+  const tabs = use_tabs(sources, asked.tab);
+  const route = tabs.includes(asked.tab) ? asked : k_first_route;
   const visited = use_visited(route.tab);
   return (
     <>
-      <Header session={session} tabs={<Tabs chosen={route.tab} />}
+      <Header session={session} tabs={<Tabs tabs={tabs} chosen={route.tab} />}
         chips={<><ZookeeperChip fleet={sources.fleet} /><LinkChip feed={sources.feed} /></>} />
       <Alert sources={sources} />
       <main>
-        {k_tabs.map((tab) => (
+        {tabs.map((tab) => (
           <div key={tab} id={`panel-${tab}`} role="tabpanel" aria-labelledby={`tab-${tab}`} hidden={tab !== route.tab}>
             {visited.has(tab) && view_of(tab, route, sources, session)}
           </div>
