@@ -54,10 +54,7 @@ T value_or_fail(std::expected<T, E> result, const std::string& what) {
 }
 
 Placement place_node(const Options& options) {
-  const Topology topology = value_or_fail(read_topology(), "reading the topology");
-  return place(topology,
-               {static_cast<unsigned>(options.workers), static_cast<unsigned>(options.arena_threads), options.pin,
-                static_cast<unsigned>(std::max<std::uint64_t>(options.stream_cpus, options.streams.size()))});
+  return place(value_or_fail(read_topology(), "reading the topology"), placement_options(options));
 }
 
 std::vector<std::unique_ptr<compute::Arena>> make_arenas(const Placement& placement) {
@@ -156,6 +153,11 @@ std::vector<FileRoot> open_file_roots(const std::string& option) {
 }
 
 }  // namespace
+
+PlacementOptions placement_options(const Options& options) {
+  return {static_cast<unsigned>(options.workers), static_cast<unsigned>(options.arena_threads), options.pin,
+          static_cast<unsigned>(std::max<std::uint64_t>(options.stream_cpus, options.streams.size()))};
+}
 
 Application::Application(const Options& options, std::string isa, std::vector<Fallback> fallbacks)
     : options_(options),

@@ -20,9 +20,13 @@
 #include "daemon/mailbox.hpp"
 #include "daemon/services.hpp"
 #include "daemon/signals.hpp"
+#include "daemon/topology.hpp"
 #include "net/http/server.hpp"
 
 namespace histod::daemon {
+
+/// How many workers, arenas and CPUs for streams were asked for.
+PlacementOptions placement_options(const Options& options);
 
 /// The composition root: every object of the daemon, in the order of their lives. Construction starts everything and
 /// throws StartFailure when something needed cannot be had; run() serves until a signal says stop.

@@ -26,9 +26,15 @@ int complain(const std::string& what) {
   return 1;
 }
 
-Probes probes() {
+/// The ring of each worker's event loop.
+std::error_code probe_rings(const Options& options) {
+  const auto topology = read_topology();
+  return net::probe_io_uring(topology ? place(*topology, placement_options(options)).workers.size() : 1);
+}
+
+Probes probes(const Options& options) {
   Probes out;
-  out.uring = net::probe_io_uring;
+  out.uring = [&options] { return probe_rings(options); };
   out.arena_pin_failures = [] {
     const auto topology = read_topology();
     if (!topology) return std::uint64_t{0};
@@ -41,7 +47,7 @@ Probes probes() {
 }
 
 int check(const Options& options) {
-  const std::vector<Check> checks = run_preflight(options, probes());
+  const std::vector<Check> checks = run_preflight(options, probes(options));
   fmt::print("{}", format_checks(checks));
   return worst(checks) == CheckState::fail ? 1 : 0;
 }
@@ -62,7 +68,7 @@ std::string_view isa_name(Isa isa) {
 std::string reason_for_epoll(const Options& options, bool& give_up) {
   give_up = false;
   if (options.io == Io::epoll) return "asked for by --io=epoll";
-  const std::error_code refused = net::probe_io_uring();
+  const std::error_code refused = probe_rings(options);
   if (!refused) return {};
   give_up = options.io == Io::uring;
   return fmt::format("io_uring is refused: {} ({})", refused.message(), uring_cure(refused));

@@ -167,8 +167,8 @@ TEST(StreamConfigTest, TheFileHasTablesAndTheirErrorsHaveTheirLine) {
   EXPECT_THAT(file_errors(table), IsEmpty());
   EXPECT_THAT(file_errors("max-page = 1\n" + table + "colour = 1\n\n[[stream]]\ndepth = 11\n"),
               AllOf(Contains(AllOf(HasSubstr("c.toml:2: stream \"a\": colour is unknown"))),
-                    Contains(HasSubstr("c.toml:10: stream \"\": depth must be 8")),
-                    Contains(HasSubstr("c.toml:10: stream \"\": name must be")), Contains(HasSubstr("max-page"))));
+                    Contains(HasSubstr("c.toml:11: stream \"\": depth must be 8")),
+                    Contains(HasSubstr("c.toml:11: stream \"\": name must be")), Contains(HasSubstr("max-page"))));
   EXPECT_THAT(file_errors(table + table), ElementsAre(HasSubstr("has the name of another one")));
   std::string other = table;
   other.replace(other.find("\"a\""), 3, "\"b\"");

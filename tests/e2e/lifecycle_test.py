@@ -194,6 +194,18 @@ class WithoutIoUringTest(unittest.TestCase):
             gray = images.noisy(50, 40)
             self.assertTrue((images.decode(daemon.request("POST", "/v1/equalize", images.encode(gray))[2]) == images.equalized(gray)).all())
 
+    @unittest.skipIf(BACKEND != "uring", "this is the epoll build: it asks for no ring")
+    def test_auto_serves_where_the_rings_may_not_be_locked(self):
+        """Whether their memory counts as locked is the kernel's affair: Linux 6.1 does not count it, 6.18 does."""
+        need("setpriv", "prlimit")
+        without = ["setpriv", "--bounding-set=-ipc_lock"] if os.geteuid() == 0 else []
+        with Daemon("--io", "auto", prefix=[*without, "prlimit", "--memlock=65536"]) as daemon:
+            node = json.loads(daemon.request("GET", "/v1/node")[2])
+            fallbacks = [fallback["what"] for fallback in node["fallbacks"]]
+            self.assertEqual(node["backend"] == "epoll", "epoll instead of io_uring" in fallbacks)
+            if node["backend"] == "epoll":
+                self.assertIn("ulimit -l", daemon.log())
+
     def test_backend_is_told(self):
         with Daemon() as daemon:
             expected = "io_uring" if BACKEND == "uring" else "epoll"

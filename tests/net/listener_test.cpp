@@ -101,7 +101,7 @@ TEST(Listener, PausesWhenDescriptorsRunOut) {
 }
 
 TEST(Uring, TheProbeAgreesWithTheBackend) {
-  const std::error_code error = net::probe_io_uring();
+  const std::error_code error = net::probe_io_uring(1);
   if (std::string_view(net::http::io_backend()) == "io_uring") {
     EXPECT_FALSE(error) << "every other test of this binary used a ring: " << error.message();
   } else {

@@ -358,7 +358,7 @@ class UsageTest(SendTest):
         for words, part in (((), "name files, or pattern:NAME"), (flat, "--to HOST:PORT"),
                             (("pattern:flat", *to), "--size"), (("pattern:plaid", "--size", "8x8", *to), "pattern:ramp"),
                             ((*flat, *to, "--loop", "--frames", "3"), "not with --frames"),
-                            ((*flat, *to, "--mtu", "60", "--depth", "16", "--sampling", "YCbCr-4:2:0"), "--mtu: "),
+                            ((*flat, "--to", "[::1]:5004", "--mtu", "79", "--depth", "16", "--sampling", "YCbCr-4:2:0"), "--mtu: "),
                             ((*flat, *to, "--interface", "lo"), "--interface: "),
                             (("pattern:flat", "--size", "8x1", "--interlaced", *to), "second field"),
                             ((*flat, *to, "--rule", "exact"), "--rule: not an option of stream send")):

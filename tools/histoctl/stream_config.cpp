@@ -82,7 +82,8 @@ Result<void> apply_options(const Arguments& arguments, json::object& config) {
   if (arguments.has("average")) config["window"] = json::object{{"average_frames", arguments.number("average", 0)}};
   if (arguments.has("targets")) {
     json::array& targets = config["targets"].emplace_array();
-    for (const std::string& each : *targets_of(arguments.get("targets"))) targets.emplace_back(each);
+    const auto given = targets_of(arguments.get("targets"));
+    for (const std::string& each : *given) targets.emplace_back(each);
   }
   if (arguments.has("preview-rate")) object_of(config, "preview")["per_second"] = real_of(arguments, "preview-rate");
   if (arguments.has("preview-height")) {
