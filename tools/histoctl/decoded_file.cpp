@@ -36,7 +36,7 @@ Result<DecodedFile> DecodedFile::read(const std::string& path, compute::Arena& a
   out.file_ = std::move(*bytes);
   const auto info = codec::probe(out.file_, {});
   if (!info) return std::unexpected(failure_of(info.error()));
-  out.pixels_.reset(new (std::align_val_t(64)) std::byte[info->pixel_bytes]);
+  out.pixels_ = std::unique_ptr<std::byte[], AlignedDelete>(new (std::align_val_t(64)) std::byte[info->pixel_bytes]);
   auto decoded = codec::decode(out.file_, *info, {out.pixels_.get(), info->pixel_bytes}, {}, arena);
   if (!decoded) return std::unexpected(failure_of(decoded.error()));
   out.image_ = std::move(*decoded);
