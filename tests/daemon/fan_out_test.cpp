@@ -13,6 +13,7 @@ namespace {
 
 using test::ApiRig;
 using test::FleetRig;
+using test::identity_of;
 using test::ScriptedServer;
 using test::Told;
 using testing::ElementsAre;
