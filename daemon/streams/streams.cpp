@@ -257,6 +257,8 @@ void Streams::look() {
       if (!note) break;
       tell(name, *note);
     }
+    if (entry.stream && entry.stream->notes().lost() > 0)
+      log_.once("stream-notes", LogLevel::warn, "more happens to live streams than is told: notes had no room");
     if (entry.stream || wall_clock_ms() < entry.retry_ms) continue;
     const std::string error = entry.record->status().error;
     if (const auto failure = open(entry)) {

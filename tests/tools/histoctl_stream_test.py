@@ -200,7 +200,7 @@ class UsageTest(StreamTest):
 
     def test_bounds(self):
         bad = {"--listen": ["5004", "a:b", "::1:5"], "--backend": ["uring"], "--payload-type": ["128", "-1"],
-               "--window": ["0", "1025"], "--average": ["0"], "--clip-limit": ["-1", "1001", "nan", "x"],
+               "--window": ["0", "1025"], "--average": ["0", "1025"], "--clip-limit": ["-1", "1001", "nan", "x"],
                "--scene-cut": ["-0.1", "1.1", "inf"], "--targets": ["", "a", "a:1,", "a:1,,b:2", "a:0"], "--cpu": ["4096"],
                "--preview-rate": ["5.1"], "--preview-height": ["15", "721"], "--line-numbering": ["both"], "--rule": ["best"]}
         for name, values in bad.items():
