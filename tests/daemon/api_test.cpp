@@ -169,10 +169,11 @@ TEST_F(ApiTest, EachRouteTakesItsRoleAndThoseAboveAndNobodyElse) {
       const std::string what = std::string(promise.method) + ' ' + promise.path + " as " + std::string(role_name(role));
       if (may_do(role, promise.role)) {
         ASSERT_TRUE(admission) << what << ": " << admission.error().body;
-        const std::uint64_t bytes_max = promise.body == BodyKind::image    ? rig_.options.max_upload_bytes
-                                        : promise.body == BodyKind::tables ? std::uint64_t{32} << 20
-                                        : promise.body == BodyKind::events ? std::uint64_t{1} << 20
-                                                                           : 0;
+        const std::uint64_t bytes_max = promise.body == BodyKind::image      ? rig_.options.max_upload_bytes
+                                        : promise.body == BodyKind::tables   ? std::uint64_t{32} << 20
+                                        : promise.body == BodyKind::events   ? std::uint64_t{1} << 20
+                                        : promise.body == BodyKind::settings ? std::uint64_t{64} << 10
+                                                                             : 0;
         EXPECT_EQ(admission->bytes_max, bytes_max) << what;
         continue;
       }
