@@ -38,6 +38,7 @@ add_library(histod_daemon_base STATIC
   ${CMAKE_CURRENT_LIST_DIR}/speeds.cpp
   ${CMAKE_CURRENT_LIST_DIR}/streams/config.cpp
   ${CMAKE_CURRENT_LIST_DIR}/streams/config_reader.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/streams/dpdk_devices.cpp
   ${CMAKE_CURRENT_LIST_DIR}/systemd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tables_json.cpp
   ${CMAKE_CURRENT_LIST_DIR}/telemetry/bus.cpp

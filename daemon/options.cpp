@@ -17,6 +17,7 @@
 #include "daemon/fleet_options.hpp"
 #include "daemon/options_streams.hpp"
 #include "daemon/options_table.hpp"
+#include "daemon/streams/dpdk_devices.hpp"
 
 namespace histod::daemon {
 namespace {
@@ -209,6 +210,8 @@ void check_together(const Options& options, Errors& errors) {
   }
   if (options.spool_path.empty()) errors.emplace_back("--spool is empty, but jobs need a directory");
   if (const auto roots = parse_file_roots(options.file_roots); !roots) errors.push_back("--file-root " + roots.error());
+  if (const auto pci = streams::read_pci_addresses(options.dpdk_pci); !pci)
+    errors.push_back("--dpdk-pci " + pci.error());
   for (const streams::StreamConfig& config : options.streams)
     if (config.backend == streams::Backend::dpdk && !options.dpdk)
       errors.push_back(fmt::format("stream \"{}\" has backend dpdk, which needs --dpdk", config.name));

@@ -121,7 +121,8 @@ const std::array k_rows = std::to_array<OptionRow>({
      "CPUs that are kept for live streams, taken from the computing threads. 0: one for each [[stream]].", 0, 16},
     {k_video, "dpdk", &Options::dpdk, "", "Streams may use DPDK, which starts with the first that does."},
     {k_video, "dpdk-pci", &Options::dpdk_pci, "ADDRESS,...",
-     "PCI addresses of the devices that DPDK may drive, bound to vfio-pci; virtual ones need none."},
+     "PCI addresses (0000:3b:02.0) of the devices that DPDK may drive, bound to vfio-pci; virtual ones need none. A "
+     "stream's dpdk_port is one of them, or pci0 for the first, pci1 for the second."},
     {k_video, "dpdk-huge-pages", &Options::dpdk_huge_pages, "", "DPDK's packets lie on huge pages."},
     {k_video, "dpdk-memory", BytesMember{&Options::dpdk_memory_bytes}, "SIZE", "Memory for DPDK's packets.", 16 * k_mib,
      64 * k_gib},

@@ -36,7 +36,7 @@ struct StreamConfig {
   net::udp::Address listen;  ///< a group where it is multicast
   std::string interface;     ///< its numeric address, for multicast; empty: where the routes say
   Backend backend = Backend::uring;
-  std::string dpdk_port;  ///< the device, with its arguments
+  std::string dpdk_port;  ///< the device, with its arguments; or pci0, pci1
   net::rtp::VideoFormat format;
   std::optional<std::uint8_t> payload_type;  ///< none: any
   std::string colorimetry;                   ///< as SDP has it; empty: by the height

@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #include "daemon/options.hpp"
+#include "daemon/streams/dpdk_devices.hpp"
 #include "net/udp/dpdk_port.hpp"
 #include "net/udp/uring_port.hpp"
 
@@ -70,8 +71,10 @@ struct DpdkSource {
 std::expected<Port, udp::Failure> open_dpdk(const StreamConfig& config, DpdkHome& dpdk) {
   const auto eal = dpdk.eal();
   if (!eal) return std::unexpected(eal.error());
+  auto device = device_named(config.dpdk_port, dpdk.config().pci);
+  if (!device) return std::unexpected(failure(std::errc::no_such_device, std::move(device.error())));
   udp::DpdkOptions options;
-  options.device = config.dpdk_port;
+  options.device = std::move(*device);
   options.local = config.listen;
   options.buffers = k_dpdk_buffers;
   if (config.listen.is_multicast()) {
@@ -93,11 +96,7 @@ DpdkConfig dpdk_config(const Options& options) {
   out.enabled = options.dpdk;
   out.huge_pages = options.dpdk_huge_pages;
   out.memory_mib = static_cast<unsigned>(options.dpdk_memory_bytes >> 20);
-  for (std::string_view rest = options.dpdk_pci; !rest.empty();) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    if (end > 0) out.pci.emplace_back(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  out.pci = read_pci_addresses(options.dpdk_pci).value_or(std::vector<std::string>{});  // what is wrong was refused with the options
   return out;
 }
 

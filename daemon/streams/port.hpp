@@ -36,6 +36,7 @@ class DpdkHome {
   ~DpdkHome();
   DpdkHome(const DpdkHome&) = delete;
   DpdkHome& operator=(const DpdkHome&) = delete;
+  const DpdkConfig& config() const { return config_; }
 
   /// Starts it when that was not done yet; one thread at a time. What failed once fails again: it cannot be started
   /// twice.

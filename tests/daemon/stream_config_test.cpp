@@ -6,6 +6,7 @@
 
 #include "daemon/options.hpp"
 #include "daemon/streams/config.hpp"
+#include "daemon/streams/dpdk_devices.hpp"
 #include "tests/daemon/temporary_folder.hpp"
 
 namespace histod::test {
@@ -181,6 +182,30 @@ TEST(StreamConfigTest, TheFileHasTablesAndTheirErrorsHaveTheirLine) {
     many += "[[stream]]\nname = \"s" + std::to_string(i) + "\"\nlisten = \"127.0.0.1:" + std::to_string(6000 + i) +
             "\"\nsampling = \"RGB\"\ndepth = 8\nwidth = 64\nheight = 48\n";
   EXPECT_THAT(file_errors(many), ElementsAre(HasSubstr("there are 17 streams; at most 16 are possible")));
+}
+
+TEST(StreamConfigTest, DevicesOfDpdkAreAddressesInTheKernelsForm) {
+  EXPECT_THAT(*read_pci_addresses(""), IsEmpty());
+  EXPECT_THAT(*read_pci_addresses("0000:3b:02.0,,10000:e1:00.7,"), ElementsAre("0000:3b:02.0", "10000:e1:00.7"));
+  // The last is what remains of a variable that Kubernetes does not know.
+  for (const std::string wrong : {"3b:02.0", "0000:3B:02.0", "0000:3b:02.8", "0000:3b:2.0", "0000-3b-02.0", "eth1",
+                                  "0000:3b:02.0 ", "000000000:3b:02.0", "$(PCIDEVICE_HISTOD_IO_DPDK)"}) {
+    EXPECT_THAT(read_pci_addresses("0000:3b:02.0," + wrong).error(), HasSubstr("by \"" + wrong + "\""));
+    const auto refused = daemon::parse_options({"--dpdk-pci=" + wrong}, {});
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_THAT(refused.error(), ElementsAre(HasSubstr("--dpdk-pci names no PCI address")));
+  }
+}
+
+TEST(StreamConfigTest, ADeviceIsNamedByItsPlaceToo) {
+  const std::vector<std::string> pci{"0000:3b:02.0", "0000:3b:02.1"};
+  EXPECT_EQ(device_named("pci0", pci), "0000:3b:02.0");
+  EXPECT_EQ(device_named("pci1", pci), "0000:3b:02.1");
+  for (const std::string own : {"0000:3b:02.1", "net_ring0", "net_af_packet0,iface=eth1"})
+    EXPECT_EQ(device_named(own, pci), own);
+  for (const std::string none : {"pci2", "pci", "pci-1", "pci0x", "pci99999999999999999999"})
+    EXPECT_THAT(device_named(none, pci).error(), HasSubstr(none + " is none of the 2 devices"));
+  EXPECT_FALSE(device_named("pci0", {}));
 }
 
 TEST(StreamConfigTest, HelpAndPrintedConfigurationHaveThem) {

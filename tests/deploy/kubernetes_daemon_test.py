@@ -16,13 +16,14 @@ import tempfile
 import unittest
 
 from confined_daemon import NOBODY, ConfinedDaemon, give, harness
-from kubernetes_documents import (SOURCE, documents, histod, histod_toml, pod_of, rendered, variables_of, zoo_cfg)
+from kubernetes_documents import (SOURCE, device_variables, documents, histod, histod_toml, pod_of, rendered, variables_of, zoo_cfg)
 
 sys.path.insert(0, str(SOURCE / "tools/lib"))
 import zookeeper_server  # noqa: E402
 
 HOST_IP, NODE = "127.0.0.2", "histo-01"
 FILLED_IN = {"status.hostIP": HOST_IP, "spec.nodeName": NODE}
+DEVICE = "0000:3b:02.0"  # what a device plugin would hand out
 FOLDERS = ("/etc/histod", "/var/lib/histod", "/srv/files")
 ZOOKEEPER_WANTS_DIGEST, NO_AUTH = -124, -102
 KUBECTL = '#!/bin/sh\nprintf "%s\\n" "$*" >> "$KUBECTL_LOG"\n'
@@ -83,7 +84,8 @@ class Pod:
         return [path for path in pathlib.Path(self.inside("/etc/histod")).glob("*/..data/*") if path.is_file()]
 
     def environment(self):
-        return {name: FILLED_IN.get(value, self.inside(value)) for name, value in variables_of(self.docs).items()}
+        own = {name: FILLED_IN.get(value, self.inside(value)) for name, value in variables_of(self.docs).items()}
+        return own | dict.fromkeys(device_variables(self.container), DEVICE)
 
     def arguments(self):
         variables = self.environment()

@@ -25,7 +25,7 @@ DEPLOYED = ("deploy/tinkerbell", "deploy/tinkerbell/workflows", "deploy/gitops/a
 COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
 BUILT_IN = re.compile(r"(?:v1|[a-z]+/v\w+|[a-z.]+\.k8s\.io/v\w+)")
 # In this order, since tls changes what monitoring adds.
-TOGETHER = ["monitoring", "tls", "hostfirewall", "shared-files"]
+TOGETHER = ["monitoring", "tls", "hostfirewall", "shared-files", "dpdk"]
 
 
 def kustomize(folder):
@@ -144,6 +144,12 @@ def variables_of(docs):
     """The daemon's environment: values that are told, and for what Kubernetes fills in the path it comes from."""
     return {each["name"]: each.get("value", each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath"))
             for each in pod_of(histod(docs))["containers"][0].get("env", [])}
+
+
+def device_variables(container):
+    """{variable: resource} of what device plugins hand out, as the one for SR-IOV names the variable with the devices' PCI addresses."""
+    asked = container.get("resources", {}).get("limits", {})
+    return {"PCIDEVICE_" + re.sub("[./]", "_", name).upper(): name for name in asked if "/" in name}
 
 
 def selects(selector, workload):

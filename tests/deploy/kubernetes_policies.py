@@ -4,8 +4,8 @@ kubernetes_policy_test.py shows of each that it can fail."""
 import re
 import tomllib
 
-from kubernetes_documents import (containers_of, find, histod, histod_toml, labels_of, of_kind, pod_of, ports_of, selects, title, variables_of,
-                                  workloads, zoo_cfg)
+from kubernetes_documents import (containers_of, device_variables, find, histod, histod_toml, labels_of, of_kind, pod_of, ports_of, selects,
+                                  title, variables_of, workloads, zoo_cfg)
 
 PROFILE = {"type": "Localhost", "localhostProfile": "profiles/histod.json"}
 SPOOL = "/var/lib/histod"
@@ -99,12 +99,29 @@ def resources(docs):
 
 
 def huge_pages(docs):
-    asked = pod_of(histod(docs))["containers"][0]["resources"]["requests"]
+    asked, variables = pod_of(histod(docs))["containers"][0]["resources"]["requests"], variables_of(docs)
+    packets = quantity(variables["HISTOD_DPDK_MEMORY"].removesuffix("B")) if variables.get("HISTOD_DPDK") == "true" else 0
     if "hugepages-2Mi" not in asked:
+        if packets:
+            yield "DPDK has no huge pages"
         return
     size, workers = quantity(asked["hugepages-2Mi"]), max(1, min(4, int(quantity(asked["cpu"])) // 4))
-    if size % (2 << 20) or size < workers * WORKER_HUGE_BYTES:
-        yield f"{asked['hugepages-2Mi']} of huge pages are not enough for {workers} workers, or not whole pages"
+    if size % (2 << 20) or size < workers * WORKER_HUGE_BYTES + packets:
+        yield f"{asked['hugepages-2Mi']} of huge pages are not enough for {workers} workers and {packets} bytes of packets, or not whole pages"
+
+
+def devices(docs):
+    """What a device plugin hands out goes to DPDK, and to nobody else."""
+    for workload, container, where in each_container(docs):
+        listed = [arg.split("=", 1)[1] for arg in container.get("args", []) if arg.startswith("--dpdk-pci=")]
+        handed_out = [f"$({name})" for name in device_variables(container)]
+        if listed != handed_out or (handed_out and workload["metadata"]["name"] != "histod"):
+            yield f"{where}: it is given {handed_out}, and DPDK may drive {listed}"
+        # The daemon's own variable would be filled in before the kubelet knows what is handed out.
+        if any("PCIDEVICE_" in str(each.get("value")) for each in container.get("env", [])):
+            yield f"{where}: variables of device plugins are not filled in here"
+        if bool(handed_out) != any(each["name"] == "HISTOD_DPDK" and each["value"] == "true" for each in container.get("env", [])):
+            yield f"{where}: devices {handed_out}, but DPDK is " + ("off" if handed_out else "on")
 
 
 def probes(docs):
@@ -256,7 +273,7 @@ def ports(docs):
         for each in pod_of(workload)["containers"]:
             for arg in each.get("args", []):
                 for name in re.findall(r"\$\((\w+)\)", arg):
-                    if name not in [variable["name"] for variable in each.get("env", [])]:
+                    if name not in [*device_variables(each), *(variable["name"] for variable in each.get("env", []))]:
                         yield f"{title(workload)}: {arg} names no variable"
 
 
@@ -365,6 +382,6 @@ def together(docs):
             yield "Pod Security would refuse the daemon's pods: they use the host's network"
 
 
-POLICIES = (no_privilege, no_capabilities, read_only_root, host_access, seccomp, images, resources, huge_pages, probes, stopping, update,
+POLICIES = (no_privilege, no_capabilities, read_only_root, host_access, seccomp, images, resources, huge_pages, devices, probes, stopping, update,
             pods_environment, volumes, secrets, services, selectors, ports, zookeeper_names, zookeeper_settings, zookeeper_lasts,
             network_policies, host_firewall, together)
