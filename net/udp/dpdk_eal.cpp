@@ -88,7 +88,9 @@ std::expected<DpdkEal, Failure> DpdkEal::start(const EalOptions& options) {
   if (rte_eal_init(static_cast<int>(pointers.size()), pointers.data()) < 0) {
     return std::unexpected(Failure{{rte_errno, std::system_category()}, "EAL does not start: " + dpdk_log()});
   }
-  return DpdkEal();
+  DpdkEal eal;
+  eal.said_ = dpdk_log();
+  return eal;
 }
 
 DpdkEal::~DpdkEal() {

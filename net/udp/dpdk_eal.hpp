@@ -27,13 +27,17 @@ class DpdkEal {
   /// To be called by a thread of its own, which EAL pins to its CPU and takes for its first worker, and which also
   /// destroys this. A second start fails (EALREADY). What fails says what EAL logged last.
   static std::expected<DpdkEal, Failure> start(const EalOptions& options);
-  DpdkEal(DpdkEal&& other) noexcept : alive_(std::exchange(other.alive_, false)) {}
+  DpdkEal(DpdkEal&& other) noexcept
+      : alive_(std::exchange(other.alive_, false)), said_(std::move(other.said_)) {}
   DpdkEal& operator=(DpdkEal&&) = delete;
   ~DpdkEal();
+  /// What was logged at the start, which goes on without devices that it cannot take: why it could not is here.
+  const std::string& said() const { return said_; }
 
  private:
   DpdkEal() = default;
   bool alive_ = true;
+  std::string said_;
 };
 
 /// Makes another thread known to EAL while this lives, for caches of buffers of its own. Without, it is only slower.

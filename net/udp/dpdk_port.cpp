@@ -35,7 +35,7 @@ std::string name_of(const std::string& device) { return device.substr(0, device.
 /// A device from its probing (a virtual one) to its removal. Declared in order of life: the packets' memory goes last.
 class DpdkPort::Device {
  public:
-  explicit Device(const DpdkOptions& options) : options_(options) {}
+  Device(const DpdkOptions& options, const std::string& at_start) : options_(options), at_start_(at_start) {}
   ~Device();
   std::optional<Failure> open();
   PacketSource& queue(unsigned index) { return *queues_[index]; }
@@ -50,6 +50,7 @@ class DpdkPort::Device {
   std::optional<Failure> take_groups();
 
   const DpdkOptions options_;
+  const std::string at_start_;
   bool made_ = false, configured_ = false, started_ = false;
   bool spreads_ = false;
   std::uint16_t port_ = 0;
@@ -101,7 +102,8 @@ std::optional<Failure> DpdkPort::Device::find() {
     made_ = true;
   }
   if (const int result = rte_eth_dev_get_port_by_name(name.c_str(), &port_); result != 0) {
-    return failed(result, "no device " + name + " that DPDK has a driver for, or not among those allowed");
+    return Failure{{-result, std::system_category()},
+                   "no device " + name + " that DPDK has a driver for, could take, and was allowed to: " + at_start_};
   }
   if (const int result = rte_eth_dev_info_get(port_, &info_); result != 0) return failed(result, name);
   return std::nullopt;
@@ -178,8 +180,8 @@ std::vector<std::string> DpdkPort::Device::absent() const {
   return absent;
 }
 
-std::expected<DpdkPort, Failure> DpdkPort::open(const DpdkEal&, const DpdkOptions& options) {
-  auto device = std::make_unique<Device>(options);
+std::expected<DpdkPort, Failure> DpdkPort::open(const DpdkEal& eal, const DpdkOptions& options) {
+  auto device = std::make_unique<Device>(options, eal.said());
   dpdk_log();  // of what was before
   if (auto failure = device->open()) return std::unexpected(std::move(*failure));
   return DpdkPort(std::move(device));

@@ -191,7 +191,7 @@ TEST(StreamConfigTest, DevicesOfDpdkAreAddressesInTheKernelsForm) {
   for (const std::string wrong : {"3b:02.0", "0000:3B:02.0", "0000:3b:02.8", "0000:3b:2.0", "0000-3b-02.0", "eth1",
                                   "0000:3b:02.0 ", "000000000:3b:02.0", "$(PCIDEVICE_HISTOD_IO_DPDK)"}) {
     EXPECT_THAT(read_pci_addresses("0000:3b:02.0," + wrong).error(), HasSubstr("by \"" + wrong + "\""));
-    const auto refused = daemon::parse_options({"--dpdk-pci=" + wrong}, {});
+    const auto refused = daemon::parse_options(std::vector<std::string>{"--dpdk-pci=" + wrong}, {});
     ASSERT_FALSE(refused) << wrong;
     EXPECT_THAT(refused.error(), ElementsAre(HasSubstr("--dpdk-pci names no PCI address")));
   }

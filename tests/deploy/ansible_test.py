@@ -209,6 +209,7 @@ class TemplateTest(AnsibleCase):
         for text, expected in zip(texts, versions.values()):
             found = tomllib.loads(text)
             self.assertEqual(found["version"], expected)
+            self.assertIs(found["plugins"]["io.containerd.cri.v1.runtime"]["device_ownership_from_security_context"], True)
             runtime = found["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]
             self.assertIs(runtime["runtimes"][runtime["default_runtime_name"]]["options"]["SystemdCgroup"], True)
             self.assertNotIn("disabled_plugins", found)

@@ -37,8 +37,8 @@ def kustomize(folder):
     return done.stdout
 
 
-def with_components(base, components):
-    """The base or an overlay with components, as a user's own overlay would have them."""
+def with_components(base, components, more=None):
+    """The base or an overlay with components, and more of a kustomization, as a user's own overlay would have them."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "k8s"
         shutil.copytree(K8S, copy)
@@ -48,7 +48,7 @@ def with_components(base, components):
         overlay.mkdir()
         (overlay / "kustomization.yaml").write_text(yaml.safe_dump({
             "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"../../{base}"],
-            "components": [f"../../components/{name}" for name in components]}))
+            "components": [f"../../components/{name}" for name in components], **(more or {})}))
         return kustomize(overlay)
 
 
