@@ -16,7 +16,8 @@ from kubernetes_documents import K8S
 from kubernetes_policies import PROFILE as NAMED
 
 NEEDED = ("io_uring_setup io_uring_enter io_uring_register get_mempolicy mbind set_mempolicy sched_setaffinity sched_getaffinity openat2 flock "
-          "renameat2 execve").split()
+          "renameat2 execve "
+          "memfd_create eventfd2 timerfd_create ioctl pread64 pwrite64").split()  # DPDK and vfio
 REFUSED = ("acct add_key bpf chroot delete_module fanotify_init finit_module fsmount fsopen init_module iopl kcmp kexec_load keyctl kill "
            "landlock_create_ruleset migrate_pages mknodat mount mount_setattr move_mount move_pages name_to_handle_at open_by_handle_at open_tree "
            "perf_event_open personality pidfd_getfd pivot_root process_vm_readv process_vm_writev ptrace quotactl reboot request_key seccomp "
