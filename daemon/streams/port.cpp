@@ -96,7 +96,8 @@ DpdkConfig dpdk_config(const Options& options) {
   out.enabled = options.dpdk;
   out.huge_pages = options.dpdk_huge_pages;
   out.memory_mib = static_cast<unsigned>(options.dpdk_memory_bytes >> 20);
-  out.pci = read_pci_addresses(options.dpdk_pci).value_or(std::vector<std::string>{});  // what is wrong was refused with the options
+  out.pci = read_pci_addresses(options.dpdk_pci)
+                .value_or(std::vector<std::string>{});  // what is wrong was refused with the options
   return out;
 }
 

@@ -27,8 +27,7 @@ class DpdkEal {
   /// To be called by a thread of its own, which EAL pins to its CPU and takes for its first worker, and which also
   /// destroys this. A second start fails (EALREADY). What fails says what EAL logged last.
   static std::expected<DpdkEal, Failure> start(const EalOptions& options);
-  DpdkEal(DpdkEal&& other) noexcept
-      : alive_(std::exchange(other.alive_, false)), said_(std::move(other.said_)) {}
+  DpdkEal(DpdkEal&& other) noexcept : alive_(std::exchange(other.alive_, false)), said_(std::move(other.said_)) {}
   DpdkEal& operator=(DpdkEal&&) = delete;
   ~DpdkEal();
   /// What was logged at the start, which goes on without devices that it cannot take: why it could not is here.
