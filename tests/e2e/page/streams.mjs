@@ -59,6 +59,9 @@ export const config = (more = {}) => ({
   window: { frames: 32 }, clip_limit: 0, scene_cut: 0, targets: ['10.0.0.9:5006'], preview: { per_second: 3, height_max: 360 }, ...more,
 });
 
+const formatOf = ({ sampling, depth, width, height, interlaced }) => ({ sampling, depth, width, height, interlaced });
+const digestOf = (lut) => `sha-256=${createHash('sha256').update(Buffer.from(lut)).digest('hex')}`;
+
 export class Streams {
   all = new Map();
   asked = [];  // "METHOD path" of each request, and of a picture what came of it
@@ -80,7 +83,7 @@ export class Streams {
   }
 
   // As GET tells it.
-  state({ lost, ...stream }, whole) {
+  state({ lost, malformed = 0, format, ...stream }, whole) {
     const { name, config: told, state, since, error, core } = stream;
     if (error) return { name, config: told, state, since, error };
     const waits = state === 'waiting';
@@ -88,16 +91,18 @@ export class Streams {
     const wave = Math.sin(seconds / 3);
     const received = waits ? 0 : 123_840_211 + Math.round(seconds * 154_000);
     const frame = this.frames[this.tick() % this.frames.length];
+    const lut = waits ? frame.lut.map((_, level) => level) : frame.lut;
     const rates = state === 'running' ? [153_900 + 180 * wave, 59.94 + 0.02 * wave, 1.4867e9 + 2e6 * wave] : [0, 0, 0];
     return {
-      name, config: told, state, since, ...(waits ? {} : { ssrc: 0x5eed1a7e }), core,
-      packets: { received, lost, reordered: waits ? 0 : 12, duplicated: 0, late: 0, malformed: 0, dropped: 0, sent: received, send_failed: 0 },
+      name, config: told, state, since, local: told.listen, format: format ?? formatOf(told), ...(waits ? {} : { ssrc: 0x5eed1a7e, payload_type: 96 }), core,
+      packets: { received, lost, missing: 0, reordered: waits ? 0 : 12, duplicated: 0, late: 0, stray: 0, malformed, dropped: 0, sent: received, send_failed: 0 },
+      faults: malformed > 0 ? { line_beyond_frame: malformed } : {}, changes: { ssrc: 0, restarts: 0, format: format ? 1 : 0, scene: 0 },
       frames: { whole: Math.round(received / 2567), partial: lost > 0 ? 3 : 0 },
       rate: { packets_per_second: rates[0], frames_per_second: rates[1], bits_per_second: rates[2] }, jitter_seconds: waits ? 0 : 0.0000043 + 1e-6 * wave,
+      frame_jitter_seconds: waits ? 0 : 0.0000112,
       delay_seconds: waits ? { p50: null, p99: null, p999: null } : { p50: 0.0000061, p99: 0.0000214 + 4e-6 * wave, p999: 0.000083 },
-      lut_digest: `sha-256=${createHash('sha256').update(Buffer.from(frame.lut)).digest('hex')}`,
       window: { ...told.window, filled: waits ? 0 : told.window.frames ?? told.window.average_frames },
-      ...(whole ? { histogram: { levels: 256, counts: frame.counts.map((count) => count * 9) }, lut: frame.lut } : {}),
+      ...(whole ? { histogram: { levels: 256, counts: frame.counts.map((count) => (waits ? 0 : count * 9)) }, lut, lut_digest: digestOf(lut) } : {}),
     };
   }
 

@@ -93,6 +93,9 @@ test('without a stream the view says how to begin, with commands that can be cop
   const commands = await page.locator('.command pre').allInnerTexts();
   assert.match(commands[0], /^histoctl stream set \S+ --listen 0\.0\.0\.0:5004 \\\n/);
   assert.match(commands[1], /^histoctl stream send \S+ --to 127\.0\.0\.1:5004 \\\n/);
+  const form = (command) => command.match(/--(size|sampling|depth) \S+/g);
+  assert.equal(form(commands[0]).length, 3);
+  assert.deepEqual(form(commands[0]), form(commands[1]), 'what is sent is what is listened for');
   await page.getByRole('button', { name: 'Copy' }).first().click();
   await page.getByText('Copied').first().waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), commands[0]);
@@ -122,6 +125,12 @@ test('a card tells what the stream does, and the charts have its numbers', async
   assert.ok((await reading.innerText()).includes(`: ${count.toLocaleString('en')} (`), await reading.innerText());
   assert.match(await detail().locator('.digest code').getAttribute('title'), /[0-9a-f]{64}$/);
   assert.match(await page.locator('.numbers').innerText(), /Packets lost\s+4,127/);
+  const [low, high] = [frames[0].counts.findIndex((one) => one > 0), frames[0].counts.findLastIndex((one) => one > 0)];
+  assert.match(await page.locator('.live-detail .plot').first().getAttribute('aria-label'), new RegExp(`Luma: levels ${low} to ${high}, half of the pixels up to \\d+\\.$`));
+  Object.assign(mock.streams.all.get('camera-1'), { malformed: 9, format: { ...config(), width: 1440 } });
+  await page.locator('.numbers', { hasText: 'Malformed: line beyond frame' }).waitFor();
+  const facts = await detail().locator('.live-about .facts').innerText();
+  assert.match(facts, /Format\s+1,440 × 1,080[\s\S]*Configured\s+1,920 × 1,080[\s\S]*Changes\s+size 1 ×/);
   assert.deepEqual(trouble, []);
 });
 
@@ -276,11 +285,31 @@ test('a core near its quota, silence and failure are seen; events of the stream 
   const lately = detail().locator('.incidents li');
   await lately.nth(2).waitFor();
   assert.match((await lately.allInnerTexts()).join('\n'), /4127 packets lost within a second/);
+  await card('gate').getByRole('button').click();
+  await detail().getByText('No packet comes in any more.').waitFor();
   await card('broken').getByRole('button').click();
   await detail().getByRole('alert').filter({ hasText: broken }).waitFor();
   assert.equal(await page.locator('.plot').count(), 0);
   await card('studio-b').getByRole('button').click();
   await page.waitForFunction(() => document.querySelector('#live-average_frames')?.value === '16');
+  assert.deepEqual(trouble, []);
+});
+
+test('the events of streams are a kind of their own among all events', async () => {
+  several();
+  await enter();
+  mock.publish([{ source: '/nodes/node-1', type: 'io.histod.cluster.member', severity: 'info', node: 'node-1', data: { message: 'a node of another kind' } }]);
+  await page.getByRole('tab', { name: 'Events' }).click();
+  const messages = page.locator('.event .event-message');
+  await messages.nth(3).waitFor();
+  const kinds = page.getByRole('group', { name: 'Kinds' }).getByRole('checkbox');
+  assert.match(await page.getByRole('group', { name: 'Kinds' }).innerText(), /Streams\s+3/);
+  for (const box of await kinds.all()) await box.setChecked(/Streams/.test(await box.evaluate((one) => one.parentElement.textContent)), { force: true });
+  await messages.nth(3).waitFor({ state: 'detached' });
+  assert.equal((await messages.allInnerTexts()).filter((text) => text.startsWith('stream camera-1:')).length, 3);
+  await page.getByRole('tab', { name: 'Live' }).click();
+  await detail().locator('.incidents a').first().click();
+  await page.locator('.event-detail', { hasText: 'io.histod.stream.' }).waitFor();
   assert.deepEqual(trouble, []);
 });
 
@@ -308,10 +337,10 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(found, [], name);
     };
     const both = async (name) => {
-      for (const width of [1280, 390]) {
+      for (const width of [1440, 820, 390]) {
         await page.setViewportSize({ width, height: 860 });
         await fits();
-        if (name !== 'removing') await shoot(`live-${name}-${colorScheme}-${width}`);
+        await shoot(`live-${name}-${colorScheme}-${width}`);
       }
       await check(name);
       await page.setViewportSize({ width: 1280, height: 860 });
@@ -333,5 +362,16 @@ for (const colorScheme of ['light', 'dark']) {
     await page.getByRole('button', { name: 'Add a stream' }).click();
     await page.locator('.live-add').getByRole('button', { name: 'Add' }).click();
     await both('adding');
+    await page.locator('.live-add').getByRole('button', { name: 'Cancel' }).click();
+    for (const name of ['gate', 'broken', 'next']) {
+      if (name === 'next') mock.streams.add(name, { state: 'waiting', core: { cpu: null, busy: 0, quota: 0.8 } });
+      await page.getByRole('listitem', { name: `Stream ${name}` }).getByRole('button').click();
+      await page.getByRole('region', { name: `Stream ${name}, in detail` }).waitFor();
+      await both(name);
+    }
+    await field('Clip limit').fill('2.5');
+    await detail().getByRole('button', { name: 'Apply' }).click();
+    await detail().getByRole('alert').waitFor();
+    await both('refused');
   });
 }

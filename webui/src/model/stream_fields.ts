@@ -72,7 +72,7 @@ const k_power_of_two = /^(1|2|4|8|16|32|64|128|256|512|1024)$/;
 export function tuning_errors(tuning: Tuning): FieldErrors<Tuning> {
   const clip = tuning.clip_limit.trim();
   return told<Tuning>({
-    ...(tuning.smoothing === 'window' && !is_whole(tuning.frames, 1, 99_999) ? { frames: 'Whole, at least 1.' } : {}),
+    ...(tuning.smoothing === 'window' && !is_whole(tuning.frames, 1, 1024) ? { frames: 'Whole, 1 to 1024.' } : {}),
     ...(tuning.smoothing === 'average' && !k_power_of_two.test(tuning.average_frames.trim()) ? { average_frames: 'A power of two, 1 to 1024.' } : {}),
     ...(!is_decimal(clip, 1000) || (+clip > 0 && +clip < 1) ? { clip_limit: '0 (none), or 1 to 1000.' } : {}),
     ...(!is_decimal(tuning.scene_cut, 1) ? { scene_cut: '0 (off) to 1.' } : {}),

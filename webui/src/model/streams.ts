@@ -3,16 +3,19 @@
 import { counted_series, table_curve, type Curve, type Series } from '../histogram';
 import { number_text, si_text } from '../text';
 
-export interface StreamConfig {
-  listen?: string;
-  interface?: string;
-  backend?: string;
-  dpdk_port?: string;
+export interface StreamFormat {
   sampling?: string;
   depth?: number;
   width?: number;
   height?: number;
   interlaced?: boolean;
+}
+
+export interface StreamConfig extends StreamFormat {
+  listen?: string;
+  interface?: string;
+  backend?: string;
+  dpdk_port?: string;
   sdp?: string;
   rule?: string;
   window?: { frames?: number; average_frames?: number };
@@ -30,14 +33,19 @@ export interface StreamState {
   state: string;
   since?: string;
   error?: string;
+  local?: string;  // ADDRESS:PORT that is open
+  format?: StreamFormat;  // as it comes in
   ssrc?: number;
   packets?: Partial<Record<string, number>>;
+  faults?: Partial<Record<string, number>>;  // why packets were malformed
   frames?: { whole?: number; partial?: number };
   rate?: { packets_per_second?: number; frames_per_second?: number; bits_per_second?: number };
   jitter_seconds?: number | null;
+  frame_jitter_seconds?: number | null;
   delay_seconds?: { p50?: number | null; p99?: number | null; p999?: number | null };
   lut_digest?: string;
   window?: { frames?: number; average_frames?: number; filled?: number };
+  changes?: { ssrc?: number; restarts?: number; format?: number; scene?: number };
   core?: { cpu?: number | null; busy?: number; quota?: number };
   histogram?: { levels?: number; counts?: number[] };
   lut?: number[];
@@ -53,10 +61,35 @@ export const stream_path = (name: string, rest = '') => `/v1/streams/${encodeURI
 
 export const state_tone = (state: string): string => new Map([['running', 'good'], ['silent', 'warn'], ['failed', 'bad']]).get(state) ?? 'muted';
 
+// What comes in, which may be of another size than it was said to be.
+export const format_of = ({ format, config }: StreamState): StreamFormat => format ?? config;
+
 // 1920 × 1080i · YCbCr-4:2:2 · 10 bit
-export function format_text({ width, height, interlaced, sampling, depth }: StreamConfig): string {
+export function format_text({ width, height, interlaced, sampling, depth }: StreamFormat): string {
   const size = width && height ? `${number_text(width)} × ${number_text(height)}${interlaced ? ' interlaced' : ''}` : '';
   return [size, sampling ?? '', depth ? `${depth} bit` : ''].filter(Boolean).join(' · ');
+}
+
+const k_changes = [['ssrc', 'SSRC'], ['restarts', 'restarted'], ['format', 'size'], ['scene', 'scene']] as const;
+
+// What the sender changed, and how often.
+export const changes_text = ({ changes = {} }: StreamState): string =>
+  k_changes.filter(([name]) => (changes[name] ?? 0) > 0).map(([name, word]) => `${word} ${number_text(changes[name])} ×`).join(', ');
+
+// What is to be known where nothing comes in; empty where something does.
+export function quiet_text({ state, local, config }: StreamState): string {
+  if (state === 'waiting') return `No packet came in yet. It listens on ${local ?? config.listen ?? 'its port'}.`;
+  return state === 'silent' ? 'No packet comes in any more. What is shown is of the last that came.' : '';
+}
+
+// Levels 16 to 235, half of the pixels up to 97: a histogram in words.
+export function spread_text({ levels, level_step, planes }: Series): string {
+  const { bars, cdf } = planes[0]!;
+  const first = bars.findIndex((count) => count > 0);
+  if (first < 0) return 'nothing was counted yet';
+  const last = bars.length - 1 - [...bars].reverse().findIndex((count) => count > 0);
+  const high = (bar: number) => number_text(levels[bar]! + level_step - 1);
+  return `levels ${number_text(levels[first])} to ${high(last)}, half of the pixels up to ${high(cdf.findIndex((share) => share >= 50))}`;
 }
 
 export function window_text({ window, config }: StreamState): string {

@@ -10,6 +10,7 @@ interface Props {
   title: string;
   series: Series | null;
   top: number;  // of the count axis; the same for both charts, so that they can be compared
+  words?: string;  // the same for who cannot see it, where no table beside it has the numbers
 }
 
 const count_text = (value: number) =>
@@ -59,7 +60,7 @@ function bar_text(series: Series, bar: number): string {
 // What makes the axes and the lines other ones; a live histogram's counts do not.
 const shape_of = (series: Series | null) => series && `${series.levels.length} ${series.level_step} ${series.planes.map((plane) => plane.name).join()}`;
 
-export function Chart({ title, series, top }: Props) {
+export function Chart({ title, series, top, words = 'The numbers are in the table.' }: Props) {
   const latest_top = useRef(top);
   latest_top.current = top;
   const options = useMemo(() => series && ((width: number, palette: Palette, on_bar: (bar: number | null) => void) =>
@@ -72,7 +73,7 @@ export function Chart({ title, series, top }: Props) {
   return (
     <figure class="panel chart">
       <figcaption><h3>{title}</h3></figcaption>
-      <div ref={place} class="plot" role="img" aria-label={`${title}: histogram and cumulative distribution. The numbers are in the table.`} />
+      <div ref={place} class="plot" role="img" aria-label={`${title}: histogram and cumulative distribution. ${words}`} />
       <p class="help reading">{series && bar !== null && bar < series.levels.length ? bar_text(series, bar) : hint}</p>
     </figure>
   );

@@ -27,22 +27,23 @@ function use_stream_events(feed: FeedSource, name: string | null, active: boolea
   }, [all, name]);
 }
 
-function Command({ text, label }: { text: string; label: string }) {
-  return <div class="command"><pre tabIndex={0} role="region" aria-label={label}>{text}</pre><CopyButton text={text} label="Copy" /></div>;
+function Command({ text }: { text: string }) {
+  return <div class="command"><pre>{text}</pre><CopyButton text={text} label="Copy" /></div>;
 }
 
+const k_set_command = 'histoctl stream set camera --listen 0.0.0.0:5004 \\\n  --size 1280x720 --sampling YCbCr-4:2:2 --depth 8';
+const send_command = (host: string) => `histoctl stream send pattern:bars --to ${host}:5004 \\\n  --size 1280x720 --sampling YCbCr-4:2:2 --depth 8 --rate 30 --loop`;
+
 function Begin({ on_add }: { on_add: () => void }) {
-  const host = location.hostname;
   return (
     <section class="panel live-begin" aria-labelledby="begin-title">
       <h3 id="begin-title">No streams yet</h3>
       <p class="help">A stream is uncompressed video as RTP (RFC 4175). It is equalized packet by packet, and sent on. Two commands begin one:</p>
       <ol>
-        <li>This node listens:<Command label="The command that sets a stream" text={'histoctl stream set camera --listen 0.0.0.0:5004 \\\n  --sampling YCbCr-4:2:2 --depth 8 --width 1280 --height 720'} /></li>
-        <li>An image file is played to it, 30 frames a second:<Command label="The command that sends to it"
-          text={`histoctl stream send picture.png --to ${host}:5004 \\\n  --sampling YCbCr-4:2:2 --depth 8 --rate 30`} /></li>
+        <li>This node listens. It needs a token of the role admin:<Command text={k_set_command} /></li>
+        <li>A test picture is played to it, 30 times a second, until Ctrl-C:<Command text={send_command(location.hostname)} /></li>
       </ol>
-      <p class="help">Cameras, GStreamer’s rtpvrawpay and ffmpeg’s rtp of raw video do as well.</p>
+      <p class="help">Image files are sent by their names in place of the pattern. Cameras, GStreamer’s rtpvrawpay and ffmpeg’s rtp of raw video do as well.</p>
       <button type="button" class="primary" onClick={on_add}>Add a stream</button>
     </section>
   );

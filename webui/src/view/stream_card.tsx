@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream in short: what comes in, what is lost, how long it takes, and how much room its core has.
 import { one_line } from '../feed/event';
-import { bits_text, core_load, format_text, losses_of, loss_text, state_tone, window_text, digest_hex, type StreamSample, type StreamState } from '../model/streams';
+import { bits_text, core_load, format_of, format_text, losses_of, loss_text, state_tone, window_text, type StreamSample, type StreamState } from '../model/streams';
 import { number_text, short_time_text, si_text, took_text } from '../text';
 import { Chip, Spark } from './bits';
 
@@ -58,7 +58,6 @@ interface Props {
 
 export function StreamCard({ state, samples, chosen, now_ms, on_choose }: Props) {
   const since_ms = Date.parse(state.since ?? '');
-  const digest = digest_hex(state);
   return (
     <li class={`panel live-card ${state_tone(state.state)}${chosen ? ' chosen' : ''}`} aria-label={`Stream ${one_line(state.name, 64)}`}>
       <div class="panel-head">
@@ -66,14 +65,13 @@ export function StreamCard({ state, samples, chosen, now_ms, on_choose }: Props)
         {!Number.isNaN(since_ms) && <small>{took_text(Math.max(0, now_ms - since_ms))}</small>}
         <Chip tone={state_tone(state.state)}>{one_line(state.state, 20)}</Chip>
       </div>
-      <p class="help">{one_line([format_text(state.config), state.config.backend ?? ''].filter(Boolean).join(' · '), 120)}</p>
+      <p class="help">{one_line([format_text(format_of(state)), state.config.backend ?? ''].filter(Boolean).join(' · '), 120)}</p>
       {state.error && <p class="problem-line">{one_line(state.error, 300)}</p>}
       {!state.error && (
         <>
           <Stats state={state} />
           <CoreGauge state={state} />
           <Sparks samples={samples} />
-          {digest !== '' && <p class="help live-digest">Table <code>{digest.slice(0, 16)}…</code></p>}
         </>
       )}
     </li>

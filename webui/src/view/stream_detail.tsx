@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { delete_at } from '../api';
 import { one_line, tone_of, type FeedEvent } from '../feed/event';
 import { axis_top } from '../histogram';
-import { digest_hex, format_text, live_curve, live_series, state_tone, stream_path, window_text, type StreamState } from '../model/streams';
+import { changes_text, digest_hex, format_of, format_text, live_curve, live_series, quiet_text, spread_text, state_tone, stream_path, window_text, type StreamState } from '../model/streams';
 import type { Problem } from '../problem';
 import { event_hash } from '../route';
 import { clock_text, number_text, short_time_text } from '../text';
@@ -23,8 +23,8 @@ interface PictureProps {
 }
 
 function LivePicture({ token, state, side, active }: PictureProps) {
-  const { width = 16, height = 9, preview } = state.config;
-  const per_second = preview?.per_second ?? 3;
+  const { width = 16, height = 9 } = format_of(state);
+  const per_second = state.config.preview?.per_second ?? 3;
   const { url, problem } = use_picture(token, state.name, side, per_second, active);
   const word = side === 'in' ? 'In' : 'Out';
   const why = per_second === 0 ? 'No preview: its pictures per second are 0.' : problem?.code === 'no-frame' ? 'No whole frame came in yet.' : problem?.title ?? 'Asking …';
@@ -36,13 +36,15 @@ function LivePicture({ token, state, side, active }: PictureProps) {
   );
 }
 
-const k_outcomes = ['received', 'lost', 'reordered', 'duplicated', 'late', 'malformed', 'dropped', 'sent', 'send_failed'] as const;
+const k_outcomes = ['received', 'lost', 'missing', 'reordered', 'duplicated', 'late', 'stray', 'malformed', 'dropped', 'sent', 'send_failed'] as const;
+const k_outcome_words: Partial<Record<string, string>> = { missing: 'missing, may yet come', stray: 'of another source', send_failed: 'not sent: failed' };
 const k_harmful: readonly string[] = ['lost', 'late', 'malformed', 'dropped', 'send_failed'];
 
 function Packets({ state }: { state: StreamState }) {
-  const { packets = {}, frames } = state;
+  const { packets = {}, frames, faults = {} } = state;
   const rows: Array<[string, number | undefined, boolean]> = [
-    ...k_outcomes.map((name): [string, number | undefined, boolean] => [`Packets ${name.replace('_', ' ')}`, packets[name], k_harmful.includes(name)]),
+    ...k_outcomes.map((name): [string, number | undefined, boolean] => [`Packets ${k_outcome_words[name] ?? name}`, packets[name], k_harmful.includes(name)]),
+    ...Object.entries(faults).map(([name, count]): [string, number | undefined, boolean] => [`Malformed: ${one_line(name, 60).replaceAll('_', ' ')}`, count, true]),
     ['Frames whole', frames?.whole, false], ['Frames partial', frames?.partial, true],
   ];
   return (
@@ -57,12 +59,15 @@ function Packets({ state }: { state: StreamState }) {
 }
 
 function facts_of(state: StreamState): Array<[string, string]> {
-  const { config, delay_seconds: delay, core, ssrc } = state;
+  const { config, delay_seconds: delay, core, ssrc, local, frame_jitter_seconds: frame_jitter } = state;
+  const [comes, said] = [format_text(format_of(state)), format_text(config)];
   const all: Array<[string, string | undefined]> = [
-    ['Format', format_text(config)], ['Listens on', [config.listen, config.interface && `on ${config.interface}`].filter(Boolean).join(' ')],
+    ['Format', comes], ['Configured', comes === said ? undefined : said],
+    ['Listens on', [local ?? config.listen, config.interface && `of ${config.interface}`].filter(Boolean).join(' ')],
     ['Received by', [config.backend, config.dpdk_port].filter(Boolean).join(', ')], ['Sent to', (config.targets ?? []).join(', ') || 'nobody'],
-    ['SSRC', ssrc === undefined ? undefined : `0x${ssrc.toString(16).padStart(8, '0')}`], ['CPU', typeof core?.cpu === 'number' ? String(core.cpu) : undefined],
-    ['Window', `${window_text(state)} frames`], ['Jitter', short_time_text(state.jitter_seconds)],
+    ['SSRC', ssrc === undefined ? undefined : `0x${ssrc.toString(16).padStart(8, '0')}`], ['Changes', changes_text(state) || undefined],
+    ['CPU', core && (typeof core.cpu === 'number' ? String(core.cpu) : 'shared with other work of the daemon')], ['Window', core && `${window_text(state)} frames`],
+    ['Jitter', core && `${short_time_text(state.jitter_seconds)}${frame_jitter == null ? '' : `, of frames ${short_time_text(frame_jitter)}`}`],
     ['Delay', delay ? `p50 ${short_time_text(delay.p50)}, p99 ${short_time_text(delay.p99)}, p99.9 ${short_time_text(delay.p999)}` : undefined],
   ];
   return all.filter((fact): fact is [string, string] => Boolean(fact[1]));
@@ -153,12 +158,13 @@ export function StreamDetail({ token, listed, events, active, on_problem, on_rem
         <Remove name={state.name} token={token} on_removed={on_removed} />
       </div>
       {problem && <ProblemLine problem={problem} />}
+      {quiet_text(state) !== '' && <p class="live-quiet">{one_line(quiet_text(state), 200)}</p>}
       {state.error && <p class="problem-line" role="alert">{one_line(state.error, 400)}</p>}
       {!state.error && (
         <div class="live-pair">
           <LivePicture {...sides} side="in" />
           <LivePicture {...sides} side="out" />
-          <Chart title="Histogram of the window" series={series} top={top} />
+          <Chart title="Histogram of the window" series={series} top={top} words={series ? `Luma: ${spread_text(series)}.` : ''} />
           <CurveChart curve={curve} clahe={false} />
         </div>
       )}

@@ -11,6 +11,7 @@ import { ChoiceField, LinesField, TextField, TuningFields, type FormProps } from
 interface Sent {
   busy: boolean;
   problem: Problem | null;
+  forget: () => void;  // what was refused is no longer what is asked for
   send: (ask: () => Promise<Answer<StreamState>>, done: (state: StreamState) => void) => Promise<void>;
 }
 
@@ -24,7 +25,7 @@ function use_send(): Sent {
     set_problem(answer.ok ? null : answer.problem);
     if (answer.ok) done(answer.value);
   };
-  return { busy, problem, send };
+  return { busy, problem, forget: () => set_problem(null), send };
 }
 
 interface ChangeProps {
@@ -38,7 +39,7 @@ interface ChangeProps {
 export function ChangeStream({ name, config, token, on_changed }: ChangeProps) {
   const [touched, set_touched] = useState<Partial<Tuning>>({});
   const [said, set_said] = useState('');
-  const { busy, problem, send } = use_send();
+  const { busy, problem, forget, send } = use_send();
   const told = tuning_of(config);
   const value = { ...told, ...touched };
   const errors = tuning_errors(value);
@@ -49,6 +50,7 @@ export function ChangeStream({ name, config, token, on_changed }: ChangeProps) {
     const kept = Object.entries(next).filter(([field, text]) => text !== told[field as keyof Tuning]);
     set_touched(Object.fromEntries(kept) as Partial<Tuning>);
     set_said('');
+    forget();
   };
   const apply = () => void send(() => send_json<StreamState>('PATCH', stream_path(name), token, change), (state) => {
     set_touched({});
@@ -64,7 +66,7 @@ export function ChangeStream({ name, config, token, on_changed }: ChangeProps) {
       {problem && <ProblemView problem={problem} on_retry={apply} />}
       <div class="form-actions">
         <button type="submit" class="primary" disabled={!changed || busy}>{busy ? 'Applying …' : 'Apply'}</button>
-        <button type="button" disabled={Object.keys(touched).length === 0 || busy} onClick={() => set_touched({})}>Undo</button>
+        <button type="button" disabled={Object.keys(touched).length === 0 || busy} onClick={() => edit(told)}>Undo</button>
         <span role="status" class="help">{said || (changed ? '' : 'A change needs a token of the role admin. No packet is lost by it.')}</span>
       </div>
     </form>
@@ -119,7 +121,7 @@ interface AddProps {
 export function AddStream({ taken, token, on_added, on_close }: AddProps) {
   const [draft, set_draft] = useState<Draft>(k_first_draft);
   const [tried, set_tried] = useState(false);
-  const { busy, problem, send } = use_send();
+  const { busy, problem, forget, send } = use_send();
   const form = useRef<HTMLFormElement>(null);
   const errors = draft_errors(draft, taken);
   const valid = Object.keys(errors).length === 0;
@@ -133,7 +135,11 @@ export function AddStream({ taken, token, on_added, on_close }: AddProps) {
   useEffect(() => {
     if (tried && !valid) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   }, [tried]);
-  const props = { value: draft, errors: tried ? errors : {}, prefix: 'add', on_change: set_draft };
+  const edit = (next: Draft) => {
+    set_draft(next);
+    forget();
+  };
+  const props = { value: draft, errors: tried ? errors : {}, prefix: 'add', on_change: edit };
   return (
     <section class="panel live-add" aria-labelledby="add-title">
       <div class="panel-head"><h3 id="add-title">Add a stream</h3><button type="button" class="quiet" onClick={on_close}>Cancel</button></div>
