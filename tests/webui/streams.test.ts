@@ -6,7 +6,7 @@ import { get_frame, send_json } from '../../webui/src/api';
 import { read_event } from '../../webui/src/feed/event';
 import { change_of, config_of, draft_errors, k_first_draft, target_list, tuning_errors, tuning_of, type Draft, type Tuning } from '../../webui/src/model/stream_fields';
 import {
-  bits_text, core_load, digest_hex, format_text, live_curve, live_series, loss_text, losses_of, state_tone, stream_path, window_text, with_stream_samples,
+  bits_text, changes_text, core_load, digest_hex, format_of, format_text, live_curve, live_series, loss_text, losses_of, quiet_text, spread_text, state_tone, stream_path, window_text, with_stream_samples,
   type StreamConfig, type StreamState,
 } from '../../webui/src/model/streams';
 import { StreamSource } from '../../webui/src/model/stream_source';
@@ -30,7 +30,9 @@ test('short times and rates have their own units', () => {
 test('a card says the format, the window and the loss', () => {
   assert.equal(format_text(k_config), '1,920 × 1,080 · YCbCr-4:2:2 · 10 bit');
   assert.equal(format_text({ ...k_config, interlaced: true }), '1,920 × 1,080 interlaced · YCbCr-4:2:2 · 10 bit');
-  assert.equal(format_text({ sdp: 'v=0' }), '');
+  assert.equal(format_text({}), '');
+  assert.equal(format_of(stream()).width, 1920, 'as it is configured, until the daemon tells what comes in');
+  assert.equal(format_text(format_of(stream({ format: { width: 64, height: 48, sampling: 'RGB', depth: 8 } }))), '64 × 48 · RGB · 8 bit');
   assert.equal(window_text(stream({ window: { frames: 32, filled: 7 } })), '7 of 32');
   assert.equal(window_text(stream({ config: { window: { average_frames: 16 } } })), 'avg of 16');
   assert.equal(window_text(stream({ config: {} })), '–');
@@ -61,6 +63,24 @@ test('histogram and table are drawn at any depth', () => {
   assert.deepEqual([live_series(stream()), live_curve(stream()), live_curve(stream({ lut: [] }))], [null, null, null]);
 });
 
+test('a stream that is quiet says why, and what was changed is counted', () => {
+  assert.match(quiet_text(stream({ state: 'waiting', local: '127.0.0.1:40123' })), /127\.0\.0\.1:40123/);
+  assert.match(quiet_text(stream({ state: 'waiting' })), /0\.0\.0\.0:5004/);
+  assert.match(quiet_text(stream({ state: 'silent' })), /any more/);
+  assert.deepEqual([quiet_text(stream()), quiet_text(stream({ state: 'failed' }))], ['', '']);
+  assert.equal(changes_text(stream({ changes: { ssrc: 2, restarts: 0, format: 1 } })), 'SSRC 2 ×, size 1 ×');
+  assert.equal(changes_text(stream()), '');
+});
+
+test('a histogram in words', () => {
+  const words = (counts: number[]) => spread_text(live_series(stream({ histogram: { levels: counts.length, counts } }))!);
+  assert.equal(words([0, 0, 4, 1, 3, 0]), 'levels 2 to 4, half of the pixels up to 2');
+  assert.equal(words([0, 0, 0]), 'nothing was counted yet');
+  const deep = new Array<number>(1024).fill(0);
+  [deep[64], deep[940]] = [10, 11];
+  assert.equal(words(deep), 'levels 64 to 943, half of the pixels up to 943', 'four levels make a bar');
+});
+
 test('samples of each stream; one that was set up again begins anew', () => {
   const at = (lost: number, fps = 60) => stream({ packets: { lost }, rate: { frames_per_second: fps }, delay_seconds: { p99: 2e-5 } });
   let samples = with_stream_samples(new Map(), [at(0), { ...at(5), name: 'other' }]);
@@ -89,7 +109,7 @@ test('a change has the members that are other ones, and no more', () => {
 test('fields that cannot be right are told before they are sent', () => {
   assert.deepEqual(tuning_errors(tuning()), {});
   const wrong = (more: Partial<Tuning>) => Object.keys(tuning_errors(tuning(more)));
-  for (const frames of ['', '0', '-1', '1.5', 'many', '1e3']) assert.deepEqual(wrong({ frames }), ['frames'], frames);
+  for (const frames of ['', '0', '-1', '1.5', 'many', '1e3', '1025']) assert.deepEqual(wrong({ frames }), ['frames'], frames);
   assert.deepEqual(wrong({ frames: 'x', smoothing: 'average' }), [], 'what is not sent may be anything');
   for (const average_frames of ['', '0', '3', '2048']) assert.deepEqual(wrong({ smoothing: 'average', average_frames }), ['average_frames'], average_frames);
   for (const clip_limit of ['', '0.5', '1001', 'x']) assert.deepEqual(wrong({ clip_limit }), ['clip_limit'], clip_limit);

@@ -64,7 +64,7 @@ async function shoot(name) {
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
   await page.mouse.move(0, 0);
-  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true, timeout: 120_000 });
 }
 
 const fits = async () => {
@@ -91,8 +91,8 @@ test('without a stream the view says how to begin, with commands that can be cop
   await enter();
   await page.getByRole('heading', { name: 'No streams yet' }).waitFor();
   const commands = await page.locator('.command pre').allInnerTexts();
-  assert.match(commands[0], /^histoctl stream set \S+ --listen 0\.0\.0\.0:5004 \\\n/);
-  assert.match(commands[1], /^histoctl stream send \S+ --to 127\.0\.0\.1:5004 \\\n/);
+  assert.match(commands[0], /^histoctl stream set \S+ \\\n +--listen 0\.0\.0\.0:5004 \\\n/);
+  assert.match(commands[1], /^histoctl stream send \S+ \\\n +--to 127\.0\.0\.1:5004 \\\n/);
   const form = (command) => command.match(/--(size|sampling|depth) \S+/g);
   assert.equal(form(commands[0]).length, 3);
   assert.deepEqual(form(commands[0]), form(commands[1]), 'what is sent is what is listened for');
@@ -266,8 +266,8 @@ function several() {
   mock.streams.add('gate', { state: 'silent', core: { cpu: 6, busy: 0.01, quota: 0.8 }, config: config({ width: 1280, height: 720 }) });
   mock.streams.add('broken', { state: 'failed', error: broken });
   const at = Date.now();
-  mock.publish([['loss', 'warning', '4127 packets lost within a second, 4127 in all', 61], ['core-near-quota', 'warning', 'its core is busy to 81.2 %; packets are lost before 100 %', 22],
-    ['resumed', 'ok', 'packets come in, SSRC 5eed1a7e', 90]].map(([verb, severity, message, ago], i) => ({
+  mock.publish([['resumed', 'ok', 'packets come in, SSRC 5eed1a7e', 90], ['loss', 'warning', '4127 packets lost within a second, 4127 in all', 61],
+    ['core-near-quota', 'warning', 'its core is busy to 81.2 %; packets are lost before 100 %', 22]].map(([verb, severity, message, ago], i) => ({
     id: `s${i}`, specversion: '1.0', source: '/nodes/node-1', type: `io.histod.stream.${verb}`, severity, node: 'node-1', subject: 'camera-1',
     time: new Date(at - 1000 * ago).toISOString(), data: { message: `stream camera-1: ${message}` },
   })));

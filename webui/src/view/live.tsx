@@ -31,8 +31,11 @@ function Command({ text }: { text: string }) {
   return <div class="command"><pre>{text}</pre><CopyButton text={text} label="Copy" /></div>;
 }
 
-const k_set_command = 'histoctl stream set camera --listen 0.0.0.0:5004 \\\n  --size 1280x720 --sampling YCbCr-4:2:2 --depth 8';
-const send_command = (host: string) => `histoctl stream send pattern:bars --to ${host}:5004 \\\n  --size 1280x720 --sampling YCbCr-4:2:2 --depth 8 --rate 30 --loop`;
+// Short lines, so that a narrow window breaks none of them.
+const lines = (...all: string[]) => all.join(' \\\n  ');
+const k_format = ['--size 1280x720 --depth 8', '--sampling YCbCr-4:2:2'];
+const k_set_command = lines('histoctl stream set camera', '--listen 0.0.0.0:5004', ...k_format);
+const send_command = (host: string) => lines('histoctl stream send pattern:bars', `--to ${host}:5004`, ...k_format, '--rate 30 --loop');
 
 function Begin({ on_add }: { on_add: () => void }) {
   return (

@@ -37,7 +37,7 @@ function LivePicture({ token, state, side, active }: PictureProps) {
 }
 
 const k_outcomes = ['received', 'lost', 'missing', 'reordered', 'duplicated', 'late', 'stray', 'malformed', 'dropped', 'sent', 'send_failed'] as const;
-const k_outcome_words: Partial<Record<string, string>> = { missing: 'missing, may yet come', stray: 'of another source', send_failed: 'not sent: failed' };
+const k_outcome_words: Partial<Record<string, string>> = { missing: 'missing, may yet come', stray: 'of another source', send_failed: 'not sent' };
 const k_harmful: readonly string[] = ['lost', 'late', 'malformed', 'dropped', 'send_failed'];
 
 function Packets({ state }: { state: StreamState }) {
