@@ -64,6 +64,7 @@ async function shoot(name) {
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
   await page.mouse.move(0, 0);
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true, timeout: 120_000 });
 }
 
@@ -229,7 +230,7 @@ test('a stream is added by fields, and by a description; a wrong one says so at 
   await detail().getByText('No whole frame came in yet.').first().waitFor();
   await page.getByRole('button', { name: 'Add a stream' }).click();
   await set('Name').fill('camera-3');
-  await set('Format told').selectOption('sdp');
+  await set('Format').selectOption('sdp');
   await set('Description').fill('v=0\no=- 1 1 IN IP4 10.0.0.5\ns=camera\nm=video 5010 RTP/AVP 96');
   await set('Listens on').fill('');
   await form.getByRole('button', { name: 'Add' }).click();

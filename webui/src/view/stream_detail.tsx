@@ -160,6 +160,7 @@ export function StreamDetail({ token, listed, events, active, on_problem, on_rem
       {problem && <ProblemLine problem={problem} />}
       {quiet_text(state) !== '' && <p class="live-quiet">{one_line(quiet_text(state), 200)}</p>}
       {state.error && <p class="problem-line" role="alert">{one_line(state.error, 400)}</p>}
+      {state.error && <p class="help">It is tried again by itself, every few seconds.</p>}
       {!state.error && (
         <div class="live-pair">
           <LivePicture {...sides} side="in" />
@@ -170,7 +171,7 @@ export function StreamDetail({ token, listed, events, active, on_problem, on_rem
       )}
       <div class="live-pair">
         <section class="panel" aria-labelledby="change-title">
-          <h3 id="change-title">Change while it runs</h3>
+          <h3 id="change-title">{state.error ? 'Change' : 'Change while it runs'}</h3>
           <ChangeStream name={state.name} config={state.config} token={token} on_changed={take} />
         </section>
         <div class="live-more">

@@ -151,7 +151,7 @@ export function AddStream({ taken, token, on_added, on_close }: AddProps) {
           <legend>What comes in</legend>
           <div class="field-row">
             <TextField {...props} name="name" label="Name" help="As camera-1." />
-            <ChoiceField {...props} name="by" label="Format told" help="" choices={k_by} />
+            <ChoiceField {...props} name="by" label="Format" help="" choices={k_by} />
           </div>
           <FormatFields {...props} />
           <PlaceFields {...props} />
