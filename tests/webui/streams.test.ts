@@ -28,11 +28,11 @@ test('short times and rates have their own units', () => {
 });
 
 test('a card says the format, the window and the loss', () => {
-  assert.equal(format_text(k_config), '1,920 × 1,080 · YCbCr-4:2:2 · 10 bit');
-  assert.equal(format_text({ ...k_config, interlaced: true }), '1,920 × 1,080 interlaced · YCbCr-4:2:2 · 10 bit');
+  assert.equal(format_text(k_config), '1,920 × 1,080 · YCbCr-4:2:2 · 10\u00a0bit');
+  assert.equal(format_text({ ...k_config, interlaced: true }), '1,920 × 1,080 interlaced · YCbCr-4:2:2 · 10\u00a0bit');
   assert.equal(format_text({}), '');
   assert.equal(format_of(stream()).width, 1920, 'as it is configured, until the daemon tells what comes in');
-  assert.equal(format_text(format_of(stream({ format: { width: 64, height: 48, sampling: 'RGB', depth: 8 } }))), '64 × 48 · RGB · 8 bit');
+  assert.equal(format_text(format_of(stream({ format: { width: 64, height: 48, sampling: 'RGB', depth: 8 } }))), '64 × 48 · RGB · 8\u00a0bit');
   assert.equal(window_text(stream({ window: { frames: 32, filled: 7 } })), '7 of 32');
   assert.equal(window_text(stream({ config: { window: { average_frames: 16 } } })), 'avg of 16');
   assert.equal(window_text(stream({ config: {} })), '–');

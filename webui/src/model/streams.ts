@@ -67,7 +67,7 @@ export const format_of = ({ format, config }: StreamState): StreamFormat => form
 // 1920 × 1080i · YCbCr-4:2:2 · 10 bit
 export function format_text({ width, height, interlaced, sampling, depth }: StreamFormat): string {
   const size = width && height ? `${number_text(width)} × ${number_text(height)}${interlaced ? ' interlaced' : ''}` : '';
-  return [size, sampling ?? '', depth ? `${depth} bit` : ''].filter(Boolean).join(' · ');
+  return [size, sampling ?? '', depth ? `${depth}\u00a0bit` : ''].filter(Boolean).join(' · ');
 }
 
 const k_changes = [['ssrc', 'SSRC'], ['restarts', 'restarted'], ['format', 'size'], ['scene', 'scene']] as const;

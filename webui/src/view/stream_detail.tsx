@@ -68,7 +68,7 @@ function facts_of(state: StreamState): Array<[string, string]> {
     ['SSRC', ssrc === undefined ? undefined : `0x${ssrc.toString(16).padStart(8, '0')}`], ['Changes', changes_text(state) || undefined],
     ['CPU', core && (typeof core.cpu === 'number' ? String(core.cpu) : 'shared with other work of the daemon')], ['Window', core && `${window_text(state)} frames`],
     ['Jitter', core && `${short_time_text(state.jitter_seconds)}${frame_jitter == null ? '' : `, of frames ${short_time_text(frame_jitter)}`}`],
-    ['Delay', delay ? `p50 ${short_time_text(delay.p50)}, p99 ${short_time_text(delay.p99)}, p99.9 ${short_time_text(delay.p999)}` : undefined],
+    ['Delay', delay ? ([['p50', delay.p50], ['p99', delay.p99], ['p99.9', delay.p999]] as const).map(([name, value]) => `${name} ${short_time_text(value)}`.replaceAll(' ', '\u00a0')).join(', ') : undefined],
   ];
   return all.filter((fact): fact is [string, string] => Boolean(fact[1]));
 }
