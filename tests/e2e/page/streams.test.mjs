@@ -364,6 +364,7 @@ for (const colorScheme of ['light', 'dark']) {
     await page.locator('.live-add').getByRole('button', { name: 'Add' }).click();
     await both('adding');
     await page.locator('.live-add').getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForFunction(() => document.activeElement.textContent === 'Add a stream');
     for (const name of ['gate', 'broken', 'next']) {
       if (name === 'next') mock.streams.add(name, { state: 'waiting', core: { cpu: null, busy: 0, quota: 0.8 } });
       await page.getByRole('listitem', { name: `Stream ${name}` }).getByRole('button').click();

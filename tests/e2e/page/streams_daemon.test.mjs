@@ -38,6 +38,8 @@ async function shoot(name) {
   const folder = process.env.HISTOD_SCREENSHOTS;
   if (!folder) return;
   mkdirSync(folder, { recursive: true });
+  await page.mouse.move(0, 0);
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, timeout: 120_000 });
 }
 

@@ -47,7 +47,7 @@ function Begin({ on_add }: { on_add: () => void }) {
         <li>A test picture is played to it, 30 times a second, until Ctrl-C:<Command text={send_command(location.hostname)} /></li>
       </ol>
       <p class="help">Image files are sent by their names in place of the pattern. Cameras, GStreamer’s rtpvrawpay and ffmpeg’s rtp of raw video do as well.</p>
-      <button type="button" class="primary" onClick={on_add}>Add a stream</button>
+      <button type="button" class="primary live-opener" onClick={on_add}>Add a stream</button>
     </section>
   );
 }
@@ -74,7 +74,7 @@ function Cards({ state, chosen, active, on_choose, on_add }: ListProps) {
     <div class="live-list">
       <div class="panel-head">
         <h3>Streams</h3><small>{streams.length} of at most {k_streams_max}</small>
-        <button type="button" disabled={streams.length >= k_streams_max} onClick={on_add}>Add a stream</button>
+        <button type="button" class="live-opener" disabled={streams.length >= k_streams_max} onClick={on_add}>Add a stream</button>
       </div>
       <ul aria-label="Streams">
         {streams.map((stream) => (
@@ -114,7 +114,12 @@ export function Live({ streams: source, feed, token, active }: Props) {
   };
   const added = (stream: StreamState) => {
     choose(stream.name);
+    heading.current?.focus();
     void source.look();
+  };
+  const leave = () => {
+    set_adding(false);
+    requestAnimationFrame(() => document.querySelector<HTMLElement>('.live-opener')?.focus());
   };
   const removed = () => {
     heading.current?.focus();
@@ -126,7 +131,7 @@ export function Live({ streams: source, feed, token, active }: Props) {
       {problem && <ProblemLine problem={problem} />}
       {there !== true && !problem && <div class="panel"><Empty title="Asking the node">Its streams are shown as soon as it answers.</Empty></div>}
       {streams.length > 0 && <Cards state={state} chosen={adding ? null : listed!.name} active={active} on_choose={choose} on_add={() => set_adding(true)} />}
-      {adding && <AddStream taken={streams.map((stream) => stream.name)} token={token} on_added={added} on_close={() => set_adding(false)} />}
+      {adding && <AddStream taken={streams.map((stream) => stream.name)} token={token} on_added={added} on_close={leave} />}
       {!adding && listed && (
         <StreamDetail key={listed.name} token={token} listed={listed} events={events} active={active} on_removed={removed}
           on_problem={({ status }) => (status === 401 ? source.on_signed_out() : status === 404 && void source.look())} />

@@ -106,7 +106,29 @@ function PlaceFields(form: FormProps<Draft>) {
         <ChoiceField {...form} name="backend" label="Received by" help="" choices={choices('io_uring', 'dpdk')} />
         <TextField {...form} name="cpu" label="CPU" help="Empty: one that is free." mode="numeric" />
       </div>
-      {backend === 'dpdk' && <TextField {...form} name="dpdk_port" label="DPDK port" help="The device, with its arguments." />}
+      {backend === 'dpdk' && (
+        <TextField {...form} name="dpdk_port" label="DPDK port" help="The device, with its arguments." />
+      )}
+    </>
+  );
+}
+
+function DraftFields(form: FormProps<Draft>) {
+  return (
+    <>
+      <fieldset>
+        <legend>What comes in</legend>
+        <div class="field-row">
+          <TextField {...form} name="name" label="Name" help="As camera-1." />
+          <ChoiceField {...form} name="by" label="Format" help="" choices={k_by} />
+        </div>
+        <FormatFields {...form} />
+        <PlaceFields {...form} />
+      </fieldset>
+      <fieldset>
+        <legend>What is made of it</legend>
+        <TuningFields {...form} />
+      </fieldset>
     </>
   );
 }
@@ -139,7 +161,6 @@ export function AddStream({ taken, token, on_added, on_close }: AddProps) {
     set_draft(next);
     forget();
   };
-  const props = { value: draft, errors: tried ? errors : {}, prefix: 'add', on_change: edit };
   return (
     <section class="panel live-add" aria-labelledby="add-title">
       <div class="panel-head"><h3 id="add-title">Add a stream</h3><button type="button" class="quiet" onClick={on_close}>Cancel</button></div>
@@ -147,19 +168,7 @@ export function AddStream({ taken, token, on_added, on_close }: AddProps) {
         event.preventDefault();
         if (!busy) add();
       }}>
-        <fieldset>
-          <legend>What comes in</legend>
-          <div class="field-row">
-            <TextField {...props} name="name" label="Name" help="As camera-1." />
-            <ChoiceField {...props} name="by" label="Format" help="" choices={k_by} />
-          </div>
-          <FormatFields {...props} />
-          <PlaceFields {...props} />
-        </fieldset>
-        <fieldset>
-          <legend>What is made of it</legend>
-          <TuningFields {...props} />
-        </fieldset>
+        <DraftFields value={draft} errors={tried ? errors : {}} prefix="add" on_change={edit} />
         {problem && <ProblemView problem={problem} on_retry={add} />}
         <div class="form-actions">
           <button type="submit" class="primary" disabled={busy}>{busy ? 'Adding …' : 'Add'}</button>
