@@ -20,7 +20,6 @@ void add(rtp::ReceiverStats& sum, const rtp::ReceiverStats& more) {
   sum.sequence.duplicates += more.sequence.duplicates;
   sum.sequence.late += more.sequence.late;
   sum.sequence.strays += more.sequence.strays;
-  sum.sequence.ssrc_changes += more.sequence.ssrc_changes;
   sum.sequence.restarts += more.sequence.restarts;
   for (std::size_t i = 0; i < rtp::k_faults; ++i) sum.faults[i] += more.faults[i];
   sum.octets += more.octets;
@@ -99,7 +98,10 @@ void Processor::note_source(const rtp::Packet& packet) {
   const std::uint32_t ssrc = receiver_->ssrc();
   payload_type_ = packet.header.payload_type;
   if (ssrc_ == ssrc) return;
-  if (ssrc_) notes_.push({.kind = Note::Kind::ssrc_changed, .a = *ssrc_, .b = ssrc});
+  if (ssrc_) {
+    ++ssrc_changes_;
+    notes_.push({.kind = Note::Kind::ssrc_changed, .a = *ssrc_, .b = ssrc});
+  }
   ssrc_ = ssrc;
 }
 
@@ -178,6 +180,8 @@ void Processor::configure(const compute::video::LiveOptions& options) {
 net::rtp::ReceiverStats Processor::stats() const {
   rtp::ReceiverStats sum = earlier_;
   add(sum, receiver_->stats());
+  // From one receiver to the next, too.
+  sum.sequence.ssrc_changes = ssrc_changes_;
   return sum;
 }
 

@@ -94,6 +94,7 @@ class Processor {
   unsigned pending_pictures_ = 0, pending_whole_ = 0;
   std::optional<std::uint32_t> ssrc_;
   std::uint8_t payload_type_ = 0;
+  std::uint64_t ssrc_changes_ = 0;
   std::uint64_t frames_whole_ = 0, frames_partial_ = 0, format_changes_ = 0;
 };
 

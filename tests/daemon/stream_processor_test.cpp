@@ -193,6 +193,16 @@ TEST(StreamProcessor, NoticesSmallerAndLargerPictures) {
   expect_new_size(8, 20);
 }
 
+TEST(StreamProcessor, ASenderThatBeginsAgainAtAnotherSizeIsAnotherSource) {
+  ProcessorRig rig(stream_config(4));
+  Sender one, two{.ssrc = 0x9999, .sequence = 7, .timestamp = 5};
+  rig.pass(one.frame(picture(1, 20)));
+  for (unsigned i = 0; i < 3; ++i) rig.pass(two.frame(picture(i, 90, 24, 12)));
+  EXPECT_EQ(rig.state().format_changes, 1u);
+  EXPECT_EQ(rig.state().ssrc, 0x9999u);
+  EXPECT_EQ(rig.state().received.sequence.ssrc_changes, 1u);
+}
+
 TEST(StreamProcessor, LossIsNoOtherSize) {
   ProcessorRig rig(stream_config(4));
   Sender sender;

@@ -149,6 +149,7 @@ class FaultsTest(StreamBench):
         def play():
             state = self.send(numbered(one, 7, 0x1111) + numbered(two, 60000, 0x2222))
             self.assertEqual((state["format"]["width"], state["format"]["height"], state["ssrc"]), (352, 288, 0x2222))
+            self.assertEqual(state["changes"]["ssrc"], 1)
             return state
 
         self.both(8, play)
