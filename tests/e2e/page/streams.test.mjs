@@ -247,11 +247,12 @@ test('a stream is removed only when that is said twice, by keys too', async () =
   await ask.focus();
   await page.keyboard.press('Enter');
   await page.getByRole('group', { name: /^Remove camera-1\?/ }).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep it');
+  await page.waitForFunction(() => document.activeElement.textContent === 'Keep it');
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => document.activeElement.textContent === 'Remove');
   assert.deepEqual(asked('DELETE'), []);
   await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement.textContent === 'Keep it');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'No streams yet' }).waitFor();
