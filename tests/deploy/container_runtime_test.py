@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from confined_daemon import PROFILE, ConfinedDaemon, harness, images
@@ -42,6 +43,13 @@ def bundle(folder, arguments):
                       "seccomp": json.loads(PROFILE.read_text(encoding="utf-8"))}}
 
 
+def run_command(folder, run_time, configuration):
+    (folder / "config.json").write_text(json.dumps(configuration), encoding="utf-8")
+    without_cgroups = ["--cgroup-manager=disabled"] if run_time == "crun" else []
+    return ["unshare", "--mount", "sh", "-c", SCRIPT, "sh", str(folder), run_time, f"--root={folder / 'state'}", *without_cgroups, "run",
+            f"histod-test-{os.getpid()}-{run_time}"]
+
+
 class ContainedDaemon(ConfinedDaemon):
     def __init__(self, run_time, *options):
         super().__init__(*options)
@@ -50,11 +58,7 @@ class ContainedDaemon(ConfinedDaemon):
 
     def command(self):
         inside = [word.replace(str(self.folder), "/srv") for word in super().command()[len(self.prefix):]]
-        (self.folder / "config.json").write_text(json.dumps(bundle(self.folder, inside)), encoding="utf-8")
-        without_cgroups = ["--cgroup-manager=disabled"] if self.run_time == "crun" else []
-        state = self.folder / "state"
-        return ["unshare", "--mount", "sh", "-c", SCRIPT, "sh", str(self.folder), self.run_time, f"--root={state}", *without_cgroups, "run",
-                f"histod-test-{os.getpid()}-{self.run_time}"]
+        return run_command(self.folder, self.run_time, bundle(self.folder, inside))
 
     def inner(self):
         """The daemon's own process: what the run-time's became the parent of."""
@@ -72,7 +76,7 @@ class ContainedDaemon(ConfinedDaemon):
 
 
 class ContainerTest(unittest.TestCase):
-    def run_under(self, run_time):
+    def need(self, run_time):
         reason = ""
         if os.getuid() != 0:
             reason = "making containers needs root"
@@ -83,6 +87,9 @@ class ContainerTest(unittest.TestCase):
         if reason:
             print(f"\nskipped: {reason}", flush=True)
             self.skipTest(reason)
+
+    def run_under(self, run_time):
+        self.need(run_time)
         daemon = ContainedDaemon(run_time, "--io", "auto")
         self.addCleanup(daemon.close)
         daemon.start()
@@ -101,6 +108,19 @@ class ContainerTest(unittest.TestCase):
             daemon.pause.wait(0.02)  # the daemon's own word: there is nothing else to wait for
         self.assertEqual(daemon.stop(), 0)
         self.assertIn("msg=stopped", daemon.log())
+
+    def test_a_capability_that_is_added_does_nothing(self):
+        """Why the component dpdk asks for none: who is not root loses it when the program starts, and Kubernetes has no ambient ones."""
+        self.need("runc")
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "root").mkdir()
+        configuration = bundle(folder, ["/bin/cat", "/proc/self/status"])
+        for kind in ("bounding", "effective", "permitted"):
+            configuration["process"]["capabilities"][kind] = ["CAP_IPC_LOCK"]
+        said = subprocess.run(run_command(folder, "runc", configuration), check=True, capture_output=True, text=True).stdout
+        status = dict(line.split(":\t", 1) for line in said.splitlines())
+        self.assertNotEqual(int(status["CapBnd"], 16), 0)
+        self.assertEqual((int(status["CapPrm"], 16), int(status["CapEff"], 16)), (0, 0))
 
     def outside(self):
         """What the daemon's own check says of rings without a container."""

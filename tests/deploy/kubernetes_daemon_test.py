@@ -175,7 +175,7 @@ class OptionsTest(Case):
         self.assertNotEqual(self.configured(pod).returncode, 0)
         pod = Pod("dev", self.folder())
         file = pathlib.Path(pod.inside("/etc/histod/config/histod.toml"))
-        file.write_text(file.read_text() + 'dpdk = "yes"\n')
+        file.write_text(file.read_text() + 'netmap = "yes"\n')
         self.assertNotEqual(self.configured(pod).returncode, 0)
 
     def test_the_images_tag_is_the_programs_version(self):
