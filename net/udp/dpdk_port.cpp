@@ -28,6 +28,14 @@ Failure failed(int result, const std::string& what) {
 
 bool is_virtual(std::string_view device) { return device.starts_with("net_"); }
 
+/// A packet socket's ring has 512 frames unless one says otherwise, and a picture that its sender sends at once has
+/// thousands.
+std::string with_ring(const std::string& device) {
+  const auto says = [&](std::string_view argument) { return device.find(argument) != std::string::npos; };
+  if (!device.starts_with("net_af_packet") || says("blocksz=") || says("framesz=") || says("framecnt=")) return device;
+  return device + ",blocksz=65536,framesz=2048,framecnt=8192";
+}
+
 std::string name_of(const std::string& device) { return device.substr(0, device.find(',')); }
 
 }  // namespace
@@ -96,7 +104,7 @@ std::optional<Failure> DpdkPort::Device::open() {
 std::optional<Failure> DpdkPort::Device::find() {
   const std::string name = name_of(options_.device);
   if (is_virtual(name) && rte_eth_dev_get_port_by_name(name.c_str(), &port_) != 0) {
-    if (const int result = rte_dev_probe(options_.device.c_str()); result != 0) {
+    if (const int result = rte_dev_probe(with_ring(options_.device).c_str()); result != 0) {
       return failed(result, "cannot make " + options_.device);
     }
     made_ = true;

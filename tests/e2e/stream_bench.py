@@ -13,8 +13,7 @@ from harness import Daemon
 from video_cable import FAR, NEAR, NEAR_DEVICE, PATIENCE_S, Cable, fleet_network
 
 PORT = 5004
-# A picture comes in one burst: the ring has room for several of them, as the socket of the other back-end has.
-DEVICE = f"net_af_packet0,iface={NEAR_DEVICE},blocksz=65536,framesz=2048,framecnt=16384"
+DEVICE = f"net_af_packet0,iface={NEAR_DEVICE}"
 BACKENDS = {"io_uring": {"backend": "io_uring"}, "dpdk": {"backend": "dpdk", "dpdk_port": DEVICE}}
 
 
