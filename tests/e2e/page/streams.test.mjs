@@ -69,6 +69,8 @@ async function shoot(name) {
 }
 
 const fits = async () => {
+  // Charts follow the window a moment later; who never does is told below.
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 10_000 }).catch(() => {});
   const wide = await page.evaluate(() => {
     if (document.documentElement.scrollWidth <= innerWidth) return [];
     return [...document.querySelectorAll('main *')].filter((element) => element.getBoundingClientRect().right > innerWidth).slice(0, 8)
