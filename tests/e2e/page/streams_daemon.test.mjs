@@ -69,6 +69,7 @@ test('of packets that a sender made from the RFCs the page says what the naive m
     await picture.waitFor();
     assert.deepEqual(await picture.evaluate(async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }), [64, 48]);
   }
+  await page.waitForResponse((response) => response.url().includes('/preview?') && response.status() === 304);  // asked for again by its ETag
   await detail(known.name).locator('.incidents li', { hasText: 'packets come in' }).waitFor();
   assert.deepEqual(trouble, []);
 });
