@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Takes docs/images anew, of three real nodes with three real ZooKeeper servers: images are uploaded to them, a recorded rollout is
-told again, ZooKeeper stops for some seconds, a node is killed and started again, somebody comes with a wrong token. As root, on a
-machine where `ctest --preset release -R e2e_live_page` passes, which also installs what drives the browser.
+told again, ZooKeeper stops for some seconds, a node is killed and started again, somebody comes with a wrong token, and a camera is played.
+As root, on a machine where `ctest --preset release -R e2e_live_page` passes, which also installs what drives the browser.
 
     docs/take_screenshots.py [--only 390] [--state FOLDER]
 """
@@ -26,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = ROOT / "build/release/bin"
 STAGE = ROOT / "build/release/tests/e2e/page-stage"
 PICTURES = ROOT / "docs/pictures"
+FOG = ROOT / "build/release/webui/dist/samples/fog.png"
 COLOURS = 255
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -97,6 +98,15 @@ class Fleet:
             if ended.wait(0.8):
                 return
 
+    def begin_video(self):
+        """A camera in the fog, and a door where nobody sends."""
+        first, second = (node["url"].split("/")[2].split(":")[0] for node in self.nodes[:2])
+        size = "x".join(map(str, Image.open(FOG).size))
+        for name, port, window in (("fog", 5004, 32), ("gate", 5008, 8)):
+            self.histoctl(0, "stream", "set", name, "--listen", f"{first}:{port}", "--sampling", "YCbCr-4:2:2", "--depth", 8, "--size", size,
+                          "--window", window, "--targets", f"{second}:5006")
+        return subprocess.Popen([BIN / "histoctl", "stream", "send", FOG, "--to", f"{first}:5004", "--rate", "10", "--loop", "--quiet"])
+
     def shoot(self, out, only):
         shutil.copytree(ROOT / "tests/e2e/page", STAGE / "page", dirs_exist_ok=True)
         subprocess.run(["node", "page/screenshots.mjs", str(out), *([f"--only={only}"] if only else [])], cwd=STAGE, check=True,
@@ -120,7 +130,12 @@ def main():
             fleet.come_with_wrong_tokens()
             fleet.histoctl(1, "events", "replay", ROOT / "deploy/rollout/recorded.jsonl", "--rollout", "recorded")
             worker.start()
-            fleet.shoot(scratch / "images", options.only)
+            video = fleet.begin_video()
+            try:
+                fleet.shoot(scratch / "images", options.only)
+            finally:
+                video.terminate()
+                video.wait()
         finally:
             ended.set()
             if worker.ident:

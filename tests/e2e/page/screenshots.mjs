@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures of a running node's page; docs/take_screenshots.py brings up the fleet that they are of.
 // HISTOD_URL=... HISTOD_TOKEN_FILE=... node page/screenshots.mjs OUT [--states] [--points=N] [--only=light-1280 or a part of it]
-// Writes OUT/{work,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
+// Writes OUT/{work,live,fleet,rollout,events,logs}-{light,dark}-{1280,390}.png; with --states, what is there before a result, too.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { choose, chooseAll, launch, origin, readToken, settled, signIn, watchForTrouble } from './browser.mjs';
@@ -56,6 +56,10 @@ async function work(page, suffix) {
 }
 
 async function views(page, suffix, width) {
+  await page.getByRole('tab', { name: 'Live' }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll('.live-detail img')].filter((image) => image.naturalWidth > 0).length === 2);
+  await page.waitForFunction((least) => (document.querySelector('.live-card .sparks path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 150_000 });
+  await shoot(page, `live-${suffix}`, true);
   await page.getByRole('tab', { name: 'Fleet' }).click();
   await page.locator('.node-card').first().waitFor();
   await page.waitForFunction((least) => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > least, sparkPoints, { timeout: 150_000 });
