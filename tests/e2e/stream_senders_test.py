@@ -11,11 +11,11 @@ import time
 
 from harness import main
 from raw_video import Raw, equalized, final_table
-from stream_bench import PORT, StreamBench, far_address, ffmpeg, gstreamer, skip
+from stream_bench import DEVICE, PORT, StreamBench, far_address, ffmpeg, gstreamer, skip
 from video_cable import FAR, PATIENCE_S
 
 SIZES = {"1080p": (1920, 1080, 3), "720p": (1280, 720, 6)}  # and pictures in a second, that any machine bears
-FRAMES = 6
+FRAMES = 4
 WINDOW = 2
 
 
@@ -90,6 +90,16 @@ class SendersTest(StreamBench):
         width, height, rate = SIZES[size]
         raw = Raw(width, height)
         self.each_backend(raw, lambda file: ffmpeg(raw, FRAMES, rate, file), "reference")
+
+    def test_a_packet_socket_has_room_for_pictures_that_come_at_once(self):
+        if not self.has_dpdk:
+            skip(self, "this build has no DPDK: install libdpdk-dev and build again")
+        raw, frames = Raw(1920, 1080), 2
+        with self.ends() as (_, tap), self.stream(raw, backend="dpdk", dpdk_port=DEVICE):
+            self.ended(self.far(gstreamer(raw, frames, 30, "/dev/null")))
+            sent = tap.sent_to(PORT)
+            state = self.until("cam", lambda s: s["state"] == "silent")
+        self.assertEqual((state["packets"]["received"], state["frames"]["whole"]), (len(sent), frames))
 
     def test_gstreamer_plays_what_is_sent(self):
         room = int(pathlib.Path("/proc/sys/net/core/rmem_max").read_text())
