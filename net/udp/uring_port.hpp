@@ -28,8 +28,8 @@ struct UringOptions {
 
 /// Datagrams from a UDP socket by a ring of its own. One multishot recvmsg (Linux 6.0) puts each datagram, with its
 /// source and time, into one of a ring of buffers (5.19) without a system call for each; where the kernel cannot, plain
-/// recvmsg operations stand in the ring instead. What is sent on goes through the same ring, datagrams that came in one
-/// piece (GRO) also in one piece (GSO). Nothing is copied here in user space.
+/// recvmsg operations stand in the ring instead. What is sent on goes through the same ring, datagrams of one length in
+/// one piece (GSO), wherever they lie. Nothing is copied here in user space.
 class UringPort final : public PacketSource {
  public:
   static std::expected<std::unique_ptr<UringPort>, Failure> open(const UringOptions& options);
@@ -64,12 +64,13 @@ class UringPort final : public PacketSource {
     iovec payload{};
     bool waiting = false;
   };
+  static constexpr std::size_t k_segments_max = 64;  ///< of the kernel, for one send
   struct Sending {
     msghdr message{};
-    iovec payload{};
+    std::array<iovec, k_segments_max> parts{};  ///< those that lie behind one another are one
+    std::array<unsigned, k_segments_max> buffers{};
     sockaddr_storage to{};
     alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control{};
-    unsigned buffer = 0;
     unsigned packets = 0;
     std::size_t segment = 0;
   };

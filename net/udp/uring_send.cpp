@@ -12,7 +12,6 @@ namespace histod::net::udp {
 
 namespace {
 
-constexpr std::size_t k_segments_max = 64;      ///< of the kernel, for one send
 constexpr std::size_t k_datagram_max = 65'507;  ///< IPv4's 65,535 less the headers
 
 void say_segment(msghdr& message, std::span<std::byte> control, std::size_t segment) {
@@ -41,18 +40,15 @@ void UringPort::send(std::span<Packet> packets, const Target& target) {
   complete_all();
 }
 
-/// How many of the first packets lie behind one another in one buffer and can be sent as one: all of the same length,
-/// but for the last, which may be shorter.
+/// How many of the first packets can be sent as one: all of the same length, but for the last, which may be shorter.
 std::size_t UringPort::run_length(std::span<const Packet> packets) const {
   const std::size_t segment = packets.front().payload().size();
   std::size_t run = 1;
   std::size_t bytes = segment;
   while (gso_ && segment > 0 && run < packets.size() && run < k_segments_max) {
-    const std::span before = packets[run - 1].payload();
-    const std::span next = packets[run].payload();
-    const bool adjoin = before.size() == segment && next.data() == before.data() + before.size();
-    bytes += next.size();
-    if (!adjoin || next.empty() || next.size() > segment || bytes > k_datagram_max) break;
+    const std::size_t before = packets[run - 1].payload().size(), next = packets[run].payload().size();
+    bytes += next;
+    if (before < segment || next == 0 || next > segment || bytes > k_datagram_max) break;
     ++run;
   }
   return run;
@@ -72,17 +68,22 @@ void UringPort::queue_send(std::span<Packet> run, const sockaddr_storage& to, so
   const unsigned index = free_sends_.back();
   free_sends_.pop_back();
   Sending& sending = sends_[index];
-  std::size_t bytes = 0;
-  sending.payload.iov_base = run.front().payload().data();
+  std::size_t parts = 0;
+  const std::byte* end = nullptr;
   sending.segment = run.front().payload().size();
-  sending.packets = static_cast<unsigned>(run.size());
+  sending.packets = 0;
   for (Packet& packet : run) {
-    bytes += packet.payload().size();
-    sending.buffer = static_cast<unsigned>(packet.release(*this));
+    const std::span payload = packet.payload();
+    if (payload.data() == end) {
+      sending.parts[parts - 1].iov_len += payload.size();
+    } else {
+      sending.parts[parts++] = {payload.data(), payload.size()};
+    }
+    end = payload.data() + payload.size();
+    sending.buffers[sending.packets++] = static_cast<unsigned>(packet.release(*this));
   }
-  sending.payload.iov_len = bytes;
   sending.to = to;
-  sending.message = {&sending.to, to_bytes, &sending.payload, 1, nullptr, 0, 0};
+  sending.message = {&sending.to, to_bytes, sending.parts.data(), parts, nullptr, 0, 0};
   if (run.size() > 1) say_segment(sending.message, sending.control, sending.segment);
   // What does not fit into the socket's queue now fails at once: a send that waits would be overtaken by the next.
   io_uring_prep_sendmsg(sqe, socket_.fd(), &sending.message, MSG_DONTWAIT);
@@ -101,21 +102,22 @@ void UringPort::complete_send(unsigned index, int result) {
   } else {
     stats_.send_drops.add(sending.packets);
   }
-  for (unsigned i = 0; i < sending.packets; ++i) give_back(sending.buffer);
+  for (unsigned i = 0; i < sending.packets; ++i) give_back(sending.buffers[i]);
   free_sends_.push_back(index);
 }
 
 void UringPort::send_each(Sending& sending) {
-  auto* at = static_cast<std::byte*>(sending.payload.iov_base);
-  std::size_t left = sending.payload.iov_len;
-  while (left > 0) {
-    const std::size_t bytes = std::min(left, sending.segment);
-    const auto* const to = reinterpret_cast<const sockaddr*>(&sending.to);
-    const bool sent = ::sendto(socket_.fd(), at, bytes, MSG_DONTWAIT, to, sending.message.msg_namelen) >= 0;
-    (sent ? stats_.sent_packets : stats_.send_drops).add();
-    if (sent) stats_.sent_bytes.add(bytes);
-    at += bytes;
-    left -= bytes;
+  const auto* const to = reinterpret_cast<const sockaddr*>(&sending.to);
+  for (const iovec& part : std::span(sending.parts).first(sending.message.msg_iovlen)) {
+    auto* at = static_cast<std::byte*>(part.iov_base);
+    for (std::size_t left = part.iov_len; left > 0;) {
+      const std::size_t bytes = std::min(left, sending.segment);
+      const bool sent = ::sendto(socket_.fd(), at, bytes, MSG_DONTWAIT, to, sending.message.msg_namelen) >= 0;
+      (sent ? stats_.sent_packets : stats_.send_drops).add();
+      if (sent) stats_.sent_bytes.add(bytes);
+      at += bytes;
+      left -= bytes;
+    }
   }
 }
 

@@ -118,8 +118,8 @@ TEST(UringPort, PartsOfAJoinedBufferGoHomeInAnyOrder) {
   }
 }
 
-/// What is not one behind the other in one buffer, or not of one length, is not sent as if it were.
-TEST(UringPort, SendsAsOneOnlyWhatAdjoins) {
+/// Whatever order they are in, whichever are missing, and wherever they lie.
+TEST(UringPort, SendsInTheOrderThatItIsTold) {
   const auto port = open(options_on("127.0.0.1"));
   const PlainSocket sender("127.0.0.1"), sink("127.0.0.1");
   const net::udp::Target target{.to = sink.address()};
@@ -137,6 +137,26 @@ TEST(UringPort, SendsAsOneOnlyWhatAdjoins) {
     expected.push_back(cut(whole, 100)[static_cast<std::size_t>(i)]);
   EXPECT_EQ(sink.receive(expected.size()), expected);
   EXPECT_EQ(port->stats().leases.get(), 0u);
+}
+
+/// Datagrams that came one by one go in one piece where their lengths allow it, and come as they were.
+TEST(UringPort, SendsDatagramsOfAnyLengthsInOneGo) {
+  const auto port = open(options_on("127.0.0.1"));
+  const PlainSocket sender("127.0.0.1"), sink("127.0.0.1");
+  std::vector<std::size_t> lengths(70, 900);
+  for (const std::size_t at : {0, 13, 14, 40}) lengths[at] = 500;
+  for (const std::size_t at : {20, 65}) lengths[at] = 1200;
+  lengths[30] = 0;
+  const std::vector<Bytes> datagrams = random_datagrams(lengths, 5);
+  for (const Bytes& bytes : datagrams) ASSERT_TRUE(sender.send(port->local(), bytes));
+  std::vector<Packet> got = receive(*port, datagrams.size());
+  ASSERT_EQ(got.size(), datagrams.size());
+  port->send(got, {.to = sink.address()});
+  EXPECT_EQ(sink.receive(datagrams.size()), datagrams);
+  EXPECT_EQ(port->stats().sent_packets.get(), datagrams.size());
+  EXPECT_EQ(port->stats().leases.get(), 0u);
+  for (const Bytes& bytes : datagrams) ASSERT_TRUE(sender.send(port->local(), bytes)) << "all buffers are home";
+  EXPECT_EQ(receive_bytes(*port, datagrams.size()), datagrams);
 }
 
 TEST(UringPort, CountsWhatTheKernelDropped) {
