@@ -102,7 +102,7 @@ Daemon::Daemon(const std::string& program, const std::vector<std::string>& flags
   if (program.empty()) throw Failure("there is no histod beside histobench: give --histod FILE");
   const std::string token = random_token();
   authorization_ = "Bearer " + token;
-  write_private(folder_.file("tokens"), "submit " + token + "\n");
+  write_private(folder_.file("tokens"), "admin " + token + "\n");
   Command command{.words = {program, "--listen", "127.0.0.1:0", "--token-file", folder_.file("tokens"), "--spool",
                             folder_.file("spool"), "--io", "auto", "--bench"},
                   .environment = {"NOTIFY_SOCKET=" + folder_.file("notify")},

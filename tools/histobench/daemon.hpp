@@ -22,6 +22,7 @@ class Daemon {
   std::uint16_t port() const { return port_; }
   const std::string& authorization() const { return authorization_; }
   const std::string& backend() const { return backend_; }
+  pid_t pid() const { return process_->pid(); }
   double start_ms() const { return start_ms_; }  ///< from fork to READY=1
   void stop();                                   ///< throws Failure unless it ends by itself, with 0
 

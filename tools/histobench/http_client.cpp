@@ -60,6 +60,10 @@ std::optional<ReplyHead> parse_reply_head(std::string_view received) {
                   .keeps_alive = head.starts_with("http/1.1") && !head.contains("\r\nconnection: close\r\n")};
   if (head.contains("\r\ntransfer-encoding: chunked\r\n")) return reply;
   const std::size_t length = head.find("\r\ncontent-length:");
+  if (reply.status == 204) {  // has no body, and need not say so
+    reply.body_bytes = 0;
+    return reply;
+  }
   if (length == std::string::npos) throw Failure("the server's answer has no Content-Length");
   reply.body_bytes = number_of<std::uint64_t>(std::string_view(head).substr(length + 17));
   return reply;

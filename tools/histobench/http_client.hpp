@@ -45,6 +45,8 @@ class HttpClient {
 
   Reply post(std::string_view target, std::span<const std::byte> body) { return ask("POST", target, body); }
   Reply get(std::string_view target) { return ask("GET", target, {}); }
+  Reply put(std::string_view target, std::span<const std::byte> body) { return ask("PUT", target, body); }
+  Reply remove(std::string_view target) { return ask("DELETE", target, {}); }
   /// As post, but anything other than 200 is a Failure that quotes the answer.
   std::span<const std::byte> post_ok(std::string_view target, std::span<const std::byte> body);
 

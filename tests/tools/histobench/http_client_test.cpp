@@ -54,6 +54,10 @@ TEST(ReplyHead, KnowsWhenTheBodyComesInChunks) {
   EXPECT_EQ(head->body_bytes, std::nullopt);
 }
 
+TEST(ReplyHead, OfNoContentHasNone) {
+  EXPECT_EQ(parse_reply_head("HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n")->body_bytes, 0u);
+}
+
 TEST(RequestHead, IsWhatAServerExpects) {
   EXPECT_EQ(request_head("POST", "/v1/equalize?rule=vips", "Bearer t", 12),
             "POST /v1/equalize?rule=vips HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer t\r\nContent-Length: "
