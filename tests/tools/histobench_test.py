@@ -75,6 +75,27 @@ class HistobenchTest(unittest.TestCase):
                          {("count, UYVY 8-bit", "cv::calcHist"), ("apply, UYVY 8-bit", "cv::LUT"),
                           ("count, UYVY 10-bit", "by pgroup, scalar"), ("apply, UYVY 10-bit", "by pgroup, scalar")})
 
+    def test_live_video_beside_gstreamer(self):
+        shown, report = self.measured("--suite", "video", "--tiny")
+        rows = report["rows"]
+        by_work = {row["work"]: row for row in rows}
+        for row in rows:
+            self.assertTrue(row["checked"], row)
+            self.assertIn(row["verdict"], ("met", "missed", "no target", "peer not found"))
+            if row["verdict"] == "peer not found":
+                self.assertIn(row["reason"], shown)
+                print("skipped:", row["work"], row["peer"], row["reason"])
+        for name in ("io_uring", "io_uring, GRO", "DPDK af_packet"):
+            if f"packets/s, {name}" not in by_work:
+                self.assertEqual(name, "DPDK af_packet")
+                continue
+            self.assertEqual(by_work[f"lost at 80 %, {name}"]["theirs"], [1])
+            own = [by_work[f"by its own clock, {part}, {name}"]["ours"][0] for part in ("p50", "p99", "p999")]
+            self.assertEqual(own, sorted(own))
+            self.assertGreater(own[0], 0)
+        self.assertEqual({row["target_ratio"] for row in rows if row["work"].startswith("frames/s")}, {5})
+        self.assertEqual({row["peer"] for row in rows if row["work"].startswith("delay p")}, {"GStreamer, sent on"})
+
     def test_codecs_beside_opencv(self):
         rows = self.checked_rows(*self.measured("--suite", "codec", "--tiny"))
         self.assertEqual({(row["work"], row["input"].split()[0]) for row in rows},

@@ -22,6 +22,8 @@ constexpr std::array k_suites{
     Suite{"node", "this machine's memory, loopback and codecs, and how close the daemon comes to them", run_node_suite},
     Suite{"feed", "thousands of idle and hundreds of busy readers of the live feed, and some that do not keep up",
           run_feed_suite},
+    Suite{"video", "live 1080p over UDP, equalized packet by packet by io_uring and DPDK, beside GStreamer with OpenCV",
+          run_video_suite},
     Suite{"soak", "ten minutes of everything at once: what fails, what grows; runs only when it is named",
           run_soak_suite, true},
 };

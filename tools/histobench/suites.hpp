@@ -64,6 +64,7 @@ void run_scaling_suite(const Settings& settings, const Sink& sink);
 void run_node_suite(const Settings& settings, const Sink& sink);
 void run_packed_suite(const Settings& settings, const Sink& sink);
 void run_feed_suite(const Settings& settings, const Sink& sink);
+void run_video_suite(const Settings& settings, const Sink& sink);
 void run_soak_suite(const Settings& settings, const Sink& sink);
 
 }  // namespace histod::bench
