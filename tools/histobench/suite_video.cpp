@@ -15,8 +15,8 @@ namespace histod::bench {
 
 namespace {
 
-constexpr Size k_1080p{1920, 1080}, k_tiny_video{384, 216};
-constexpr unsigned k_rounds_max = 5;
+constexpr Size k_video_1080p{1920, 1080}, k_video_tiny{384, 216};
+constexpr unsigned k_video_rounds_max = 5;
 constexpr double k_target = 5;
 
 VideoPlan plan_for(Scale scale) {
@@ -96,8 +96,8 @@ VideoSuite::VideoSuite(const Settings& settings, const Sink& sink)
     : settings_(settings),
       sink_(sink),
       plan_(plan_for(settings.scale)),
-      rounds_(std::min(settings.rounds, k_rounds_max)),
-      input_(gray_inputs(settings, sink, settings.scale == Scale::tiny ? k_tiny_video : k_1080p, false).front()),
+      rounds_(std::min(settings.rounds, k_video_rounds_max)),
+      input_(gray_inputs(settings, sink, settings.scale == Scale::tiny ? k_video_tiny : k_video_1080p, false).front()),
       frame_(input_),
       daemon_(settings.daemon_program, {"--dpdk", "--dpdk-huge-pages=false"}),
       sink_socket_(frame_, cable_.get(), cpus_.front()),

@@ -17,10 +17,10 @@ namespace {
 constexpr unsigned k_burst = 16;
 constexpr std::size_t k_buffer_bytes = 1 << 16;
 constexpr int k_room_bytes = 64 << 20;
-constexpr unsigned k_patience = 25;  ///< times that nothing comes for 20 ms
+constexpr unsigned k_silences_max = 25;  ///< times that nothing comes for 20 ms
 
 template <typename Value>
-Value value_of(const cmsghdr* header) {
+Value control_value(const cmsghdr* header) {
   Value value{};
   std::memcpy(&value, CMSG_DATA(header), sizeof value);
   return value;
@@ -35,10 +35,10 @@ Said said_in(msghdr& message) {
   Said said;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
-      const auto time = value_of<timespec>(header);
+      const auto time = control_value<timespec>(header);
       said.at_ns = time.tv_sec * 1'000'000'000 + time.tv_nsec;
     } else if (header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
-      said.segment = static_cast<std::size_t>(value_of<int>(header));
+      said.segment = static_cast<std::size_t>(control_value<int>(header));
     }
   }
   return said;
@@ -95,7 +95,7 @@ VideoSink::Got VideoSink::read() {
     }
     const int count = ::recvmmsg(socket_.fd, messages.data(), k_burst, MSG_WAITFORONE, nullptr);
     silent = count > 0 || frames_wanted_ == std::numeric_limits<std::uint64_t>::max() ? 0 : silent + 1;
-    if (silent > k_patience) break;
+    if (silent > k_silences_max) break;
     for (int i = 0; i < count; ++i) {
       mmsghdr& message = messages[static_cast<std::size_t>(i)];
       const Said said = said_in(message.msg_hdr);

@@ -20,7 +20,7 @@ constexpr double k_step = 1.6;  ///< of the search, up and down
 constexpr unsigned k_steps_down_max = 8, k_steps_up_max = 16, k_attempts = 2, k_delay_attempts = 4;
 constexpr double k_steady = 0.8;          ///< of the highest rate
 constexpr std::size_t k_delay_chunk = 8;  ///< packets that are sent at once while delays are measured
-constexpr std::chrono::milliseconds k_look_again{15}, k_patience{350};
+constexpr std::chrono::milliseconds k_look_again{15}, k_settle_patience{350};
 
 }  // namespace
 
@@ -31,7 +31,7 @@ VideoEqualizer::Counts VideoMeter::settled(std::uint64_t packets, std::uint64_t 
     const auto now = equalizer_->counts(sent_packets());
     if (now.packets >= packets && now.frames >= frames) return now;
     if (now.packets != before.packets || now.frames != before.frames) changed = Clock::now();
-    if (Clock::now() - changed > k_patience) return now;
+    if (Clock::now() - changed > k_settle_patience) return now;
     before = now;
     std::this_thread::sleep_for(k_look_again);
   }
