@@ -45,6 +45,8 @@ class Bench:
         if reason := video_cable.fleet_network.refusal():
             sys.exit(f"make_stream_plots: {reason}")
         self.cable = stack.enter_context(contextlib.closing(video_cable.Cable()))
+        # What the daemon sends in one piece is cut before it is on the cable, so that each packet has its time.
+        video_cable.fleet_network.run("ip", "link", "set", video_cable.NEAR_DEVICE, "gso_max_segs", "1")
         options = ("--dpdk", "--no-dpdk-huge-pages", "--stream-cpus", "1")
         self.daemon = stack.enter_context(contextlib.closing(harness.Daemon(*options)))
         self.daemon.start()
