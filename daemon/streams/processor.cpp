@@ -149,7 +149,8 @@ void Processor::end_frame() {
 }
 
 void Processor::flush() {
-  for (const rtp::Picture& picture : receiver_->flush().ended()) end_picture(picture);
+  const rtp::Placement last = receiver_->flush();
+  for (const rtp::Picture& picture : last.ended()) end_picture(picture);
   if (pending_frame_) end_frame();
 }
 

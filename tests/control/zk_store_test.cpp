@@ -15,6 +15,11 @@
 #include "tests/control/store_suite.hpp"
 #include "tests/control/zookeeper_servers.hpp"
 
+/// Debian's C client (3.8) does not free what its thread of sockets has just handed to its thread of answers when a
+/// session is closed: some hundred bytes, now and then. All that is leaked through it is left out.
+extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier) the sanitizer's name
+extern "C" const char* __lsan_default_suppressions() { return "leak:libzookeeper_mt.so"; }
+
 namespace histod::control::tests {
 
 using std::chrono::milliseconds;
