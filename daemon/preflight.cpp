@@ -115,7 +115,8 @@ int no_passphrase(char*, int, int, void*) { return -1; }
 std::string uring_cure(std::error_code error) {
   switch (error.value()) {
     case ENOSYS:
-      return "run Linux 6.1 or later and, in a container, allow io_uring_setup, io_uring_enter and io_uring_register in "
+      return "run Linux 6.1 or later and, in a container, allow io_uring_setup, io_uring_enter and io_uring_register "
+             "in "
              "its seccomp profile; or --io=auto";
     case EACCES:
     case EPERM: {

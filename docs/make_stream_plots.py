@@ -21,7 +21,7 @@ import time
 import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs/pictures"
+PICTURES = ROOT / "docs/images"
 PORT = 5004
 SIZE, RATE = (1280, 720), 10
 SCENE = (640, 360)

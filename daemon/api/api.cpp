@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t k_tables_bytes_max = 32u << 20;  ///< as text; as JSON they have a limit of their own
 constexpr std::uint64_t k_settings_bytes_max = 64u << 10;
-constexpr std::string_view k_echo_path = "/v1/echo";     // there only with --bench
+constexpr std::string_view k_echo_path = "/v1/echo";  // there only with --bench
 
 constexpr std::array k_routes{
     Route{"POST", "/v1/equalize", Role::submit, BodyKind::image, equalize},

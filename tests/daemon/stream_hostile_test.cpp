@@ -75,10 +75,6 @@ class Anybody {
   unsigned reach_ = 2;  ///< halves of the format's size
 };
 
-struct Nobody final : Processor::Listener {
-  void frame_begins() override {}
-};
-
 void expect_order_in(const VideoFormat& format, std::uint32_t seed) {
   SCOPED_TRACE(testing::Message() << net::rtp::name_of(format.sampling) << ' ' << format.depth << " bit, interlaced "
                                   << format.interlaced << ", seed " << seed);
@@ -90,7 +86,7 @@ void expect_order_in(const VideoFormat& format, std::uint32_t seed) {
   Previewer previewer(config.format, arena, board, 1);
   previewer.configure({.per_second = 5, .height_max = 5});
   NoteRing notes;
-  Nobody nobody;
+  DeafListener nobody;
   Processor processor(config, nobody, notes, &previewer);
   Anybody anybody(format, seed);
   std::uint64_t sent_on = 0;

@@ -17,10 +17,6 @@ using daemon::streams::Processor;
 using daemon::streams::StreamConfig;
 using Side = PreviewBoard::Side;
 
-struct Nobody final : Processor::Listener {
-  void frame_begins() override {}
-};
-
 struct Decoded {
   std::uint32_t width = 0, height = 0;
   std::vector<std::byte> rgb;
@@ -75,7 +71,7 @@ struct PreviewRig {
   PreviewBoard board;
   Previewer previewer;
   NoteRing notes;
-  Nobody nobody;
+  DeafListener nobody;
   Processor processor;
 };
 

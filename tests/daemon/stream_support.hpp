@@ -12,12 +12,17 @@
 
 #include "compute/rule.hpp"
 #include "daemon/streams/config.hpp"
+#include "daemon/streams/processor.hpp"
 #include "net/udp/packet_source.hpp"
 
 /// Frames of 8-bit UYVY and their packets, written down from RFC 3550 and RFC 4175 without net/rtp.
 namespace histod::test {
 
 using Bytes = std::vector<std::byte>;
+
+struct DeafListener final : daemon::streams::Processor::Listener {
+  void frame_begins() override {}
+};
 
 inline void put16(Bytes& out, unsigned value) {
   out.push_back(static_cast<std::byte>(value >> 8));

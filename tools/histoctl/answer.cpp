@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/histoctl/answer.hpp"
 
+#include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "tools/histoctl/console.hpp"
+#include "tools/histoctl/output_file.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
@@ -19,6 +22,26 @@ const json::value* find(const json::value& object, std::string_view key, std::st
 }
 
 }  // namespace
+
+Result<Reply> fetch_output(const Arguments& arguments, Client& client, Request request) {
+  const std::string path = arguments.get("output", "-");
+  std::error_code error;
+  if (path != "-" && !arguments.has("overwrite") && std::filesystem::exists(path, error)) {
+    return fail(Exit::some_failed, fmt::format("{} exists already (--overwrite replaces it)", path));
+  }
+  std::optional<OutputFile> output;
+  if (path != "-") {
+    auto created = OutputFile::create(path);
+    if (!created) return std::unexpected(std::move(created.error()));
+    output.emplace(std::move(*created));
+  }
+  if (output) request.sink_fd = output->fd();
+  auto reply = fetch(client, std::move(request));
+  if (!reply) return reply;
+  const auto stored = output ? output->commit(arguments.has("overwrite")) : write_standard_output(reply->body);
+  if (!stored) return std::unexpected(stored.error());
+  return reply;
+}
 
 Result<void> check_whole(const json::value& list) {
   const json::value* nodes = list.is_object() ? list.get_object().if_contains("unreachable") : nullptr;

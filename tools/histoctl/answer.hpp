@@ -20,6 +20,10 @@ namespace histod::ctl {
 Result<boost::json::value> fetch_json(Client& client, Request request);
 Result<boost::json::value> fetch_json(Client& client, std::string target);
 
+/// The request's answer in the file of --output, where it appears when it is whole; or, without a name or as "-", on
+/// standard output. A file that exists is replaced with --overwrite only.
+Result<Reply> fetch_output(const Arguments& arguments, Client& client, Request request);
+
 /// A failure when a list is not whole, because nodes of the fleet do not answer.
 Result<void> check_whole(const boost::json::value& list);
 

@@ -2,8 +2,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -11,7 +9,6 @@
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
 #include "tools/histoctl/dataset.hpp"
-#include "tools/histoctl/output_file.hpp"
 
 namespace histod::ctl {
 namespace {
@@ -53,25 +50,11 @@ Result<Exit> set_lut(const Arguments& arguments, Client& client, const std::stri
 
 Result<Exit> handle_lut(const Arguments& arguments, Client& client, const std::string& id) {
   if (arguments.has("set")) return set_lut(arguments, client, id);
-  const std::string path = arguments.get("output", "-");
-  std::error_code error;
-  if (path != "-" && !arguments.has("overwrite") && std::filesystem::exists(path, error)) {
-    return fail(Exit::some_failed, fmt::format("{} exists already (--overwrite replaces it)", path));
-  }
-  std::optional<OutputFile> output;
-  if (path != "-") {
-    auto created = OutputFile::create(path);
-    if (!created) return std::unexpected(std::move(created.error()));
-    output.emplace(std::move(*created));
-  }
   Request request{.method = "GET", .target = dataset_target(id) + "/lut", .fields = {}, .upload = {}};
   if (arguments.has("kind")) request.target += "?kind=" + arguments.get("kind");
   request.fields = {arguments.has("text") ? "Accept: text/plain" : "Accept: application/json"};
-  if (output) request.sink_fd = output->fd();
-  const auto reply = fetch(client, std::move(request));
+  const auto reply = fetch_output(arguments, client, std::move(request));
   if (!reply) return std::unexpected(reply.error());
-  const auto stored = output ? output->commit(arguments.has("overwrite")) : write_standard_output(reply->body);
-  if (!stored) return std::unexpected(stored.error());
   return Exit::ok;
 }
 

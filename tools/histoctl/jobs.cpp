@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-#include <optional>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -8,7 +6,6 @@
 #include "tools/histoctl/answer.hpp"
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
-#include "tools/histoctl/output_file.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
@@ -49,22 +46,9 @@ Result<Exit> get(const Arguments& arguments, Client& client, const std::string& 
   if (path == "-" && output_is_terminal()) return fail(Exit::usage, "an image is not written to a terminal (-o OUT)");
   if (path == "-" && arguments.has("json"))
     return fail(Exit::usage, "--json: standard output takes the image (-o OUT)");
-  std::error_code error;
-  if (path != "-" && !arguments.has("overwrite") && std::filesystem::exists(path, error)) {
-    return fail(Exit::some_failed, fmt::format("{} exists already (--overwrite replaces it)", path));
-  }
-  std::optional<OutputFile> output;
-  if (path != "-") {
-    auto created = OutputFile::create(path);
-    if (!created) return std::unexpected(std::move(created.error()));
-    output.emplace(std::move(*created));
-  }
   Request request{.method = "GET", .target = "/v1/jobs/" + percent_encoded(id) + "/result", .fields = {}, .upload = {}};
-  if (output) request.sink_fd = output->fd();
-  const auto reply = fetch(client, std::move(request));
+  const auto reply = fetch_output(arguments, client, std::move(request));
   if (!reply) return std::unexpected(reply.error());
-  const auto stored = output ? output->commit(arguments.has("overwrite")) : write_standard_output(reply->body);
-  if (!stored) return std::unexpected(stored.error());
   if (arguments.has("json")) {
     print(to_text(json::object{{"job_id", id},
                                {"output", path},

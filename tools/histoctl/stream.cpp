@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,7 +11,6 @@
 #include "tools/histoctl/answer.hpp"
 #include "tools/histoctl/commands.hpp"
 #include "tools/histoctl/console.hpp"
-#include "tools/histoctl/output_file.hpp"
 
 namespace histod::ctl {
 namespace json = boost::json;
@@ -85,25 +82,10 @@ Result<Exit> show(const Arguments& arguments, Client& client, const std::string&
 
 /// A picture or a description, to a file or to standard output.
 Result<Exit> download(const Arguments& arguments, Client& client, std::string target, std::string_view media_type) {
-  const std::string path = arguments.get("output", "-");
-  std::error_code error;
-  if (path != "-" && !arguments.has("overwrite") && std::filesystem::exists(path, error)) {
-    return fail(Exit::some_failed, fmt::format("{} exists already (--overwrite replaces it)", path));
-  }
-  std::optional<OutputFile> output;
-  if (path != "-") {
-    auto created = OutputFile::create(path);
-    if (!created) return std::unexpected(std::move(created.error()));
-    output.emplace(std::move(*created));
-  }
-  const auto reply = fetch(client, {.method = "GET",
-                                    .target = std::move(target),
-                                    .fields = {fmt::format("Accept: {}", media_type)},
-                                    .upload = {},
-                                    .sink_fd = output ? output->fd() : -1});
+  const auto reply = fetch_output(
+      arguments, client,
+      {.method = "GET", .target = std::move(target), .fields = {fmt::format("Accept: {}", media_type)}, .upload = {}});
   if (!reply) return std::unexpected(reply.error());
-  const auto stored = output ? output->commit(arguments.has("overwrite")) : write_standard_output(reply->body);
-  if (!stored) return std::unexpected(stored.error());
   return Exit::ok;
 }
 

@@ -2,6 +2,7 @@
 // What the page's test and its screenshots share. HISTOD_URL and HISTOD_TOKEN_FILE say where the daemon is;
 // HISTOD_CHROMIUM, which browser.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
 export const origin = (process.env.HISTOD_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
@@ -55,4 +56,13 @@ export async function settled(page) {
   await page.locator('.actions a.button[download]').waitFor();
   await page.locator('.plot .uplot').nth(2).waitFor();
   await page.locator('.canvas[aria-busy=false] img').first().waitFor();
+}
+
+// What axe finds wrong with the page as it is, an element a line.
+export function axeViolations(page) {
+  return page.evaluate(async (source) => {
+    if (!window.axe) window.eval(source);
+    const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} ${node.failureSummary}`));
+  }, readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
 }

@@ -2,15 +2,13 @@
 // Each view of the page in a real browser, against the stand-in: HISTOD_WWW=DIST/www node --test page/panels.test.mjs
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch, watchForTrouble } from './browser.mjs';
+import { axeViolations, launch, watchForTrouble } from './browser.mjs';
 import { Mock, tellPast } from './mock.mjs';
 import { dimGray, naiveEqualize } from './naive.mjs';
 import { decodePng, encodePng } from './png.mjs';
 import * as story from './story.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let browser;
 let context;
 let page;
@@ -320,14 +318,7 @@ async function ready(tab) {
 for (const colorScheme of ['light', 'dark']) {
   test(`${colorScheme}: axe finds nothing in any view, empty or not`, async () => {
     await open({ colorScheme, bypassCSP: true });
-    const check = async (name) => {
-      const found = await page.evaluate(async (source) => {
-        if (!window.axe) window.eval(source);
-        const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
-        return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} ${node.failureSummary}`));
-      }, axe);
-      assert.deepEqual(found, [], name);
-    };
+    const check = async (name) => assert.deepEqual(await axeViolations(page), [], name);
     await page.goto(mock.origin + '/');
     await page.getByLabel('Access token').waitFor();
     await check('sign in');

@@ -2,15 +2,13 @@
 // Live video in a real browser, against the stand-in: HISTOD_WWW=DIST/www node --test page/streams.test.mjs
 // With HISTOD_SCREENSHOTS=FOLDER it leaves pictures of the view there.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch, watchForTrouble } from './browser.mjs';
+import { axeViolations, launch, watchForTrouble } from './browser.mjs';
 import { Mock } from './mock.mjs';
 import { config, makeFrames, Streams } from './streams.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const shots = process.env.HISTOD_SCREENSHOTS;
 let browser;
 let frames;
@@ -332,14 +330,7 @@ test('hostile names and texts do nothing', async () => {
 for (const colorScheme of ['light', 'dark']) {
   test(`${colorScheme}: axe finds nothing, and nothing is wider than a narrow window`, async () => {
     await open({ colorScheme, bypassCSP: true });
-    const check = async (name) => {
-      const found = await page.evaluate(async (source) => {
-        if (!window.axe) window.eval(source);
-        const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
-        return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} ${node.failureSummary}`));
-      }, axe);
-      assert.deepEqual(found, [], name);
-    };
+    const check = async (name) => assert.deepEqual(await axeViolations(page), [], name);
     const both = async (name) => {
       for (const width of [1440, 820, 390]) {
         await page.setViewportSize({ width, height: 860 });
