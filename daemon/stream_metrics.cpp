@@ -65,6 +65,13 @@ void declare_stream_metrics(Services& services) {
       tell("send_failed", now.send_failed);
     });
   });
+  m.counter("histod_stream_port_faults_total", "What went wrong at the ports of live streams.", [&s](const Emit& emit) {
+    for_each_stream(s, [&](const std::string& name, const StreamSnapshot& now) {
+      now.port.each([&](const char* fault, std::uint64_t count) {
+        emit({{"stream", name}, {"fault", fault}}, static_cast<double>(count));
+      });
+    });
+  });
   m.counter("histod_stream_frames_total", "Frames of live streams, whole or with pixels missing.",
             [&s](const Emit& emit) {
               for_each_stream(s, [&](const std::string& name, const StreamSnapshot& now) {

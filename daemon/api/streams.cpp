@@ -54,7 +54,7 @@ std::expected<std::string, Problem> describe(const streams::StreamRecord& record
   out.session_name = config.name;
   out.address = address;
   out.ipv6 = to.v6;
-  out.ttl = to.is_multicast() && !to.v6 ? 16 : 0;
+  out.ttl = to.is_multicast() && !to.v6 ? net::udp::k_multicast_ttl : std::uint8_t{0};
   out.port = to.port;
   out.payload_type = now.heard ? now.payload_type : config.payload_type.value_or(96);
   out.format = now.format.width > 0 ? now.format : config.format;

@@ -22,13 +22,13 @@ namespace {
 
 constexpr std::uint64_t k_window_bytes_max = 32u << 20;
 constexpr unsigned k_average_frames_max = 1u << video::ExponentialAverage::k_shift_max;
-constexpr double k_clip_max = 1000, k_previews_per_second_max = 5;
+constexpr double k_clip_max = 1000, k_previews_per_second_min = 0.01, k_previews_per_second_max = 5;
 constexpr unsigned k_preview_height_min = 16, k_preview_height_max = 720;
 constexpr int k_cpu_max = 4095;
-constexpr std::string_view k_changeable = "rule, window, clip_limit, scene_cut, targets and preview";
+constexpr std::string_view k_changeable = "rule, window, clip_limit, scene_cut, targets, next_hop and preview";
 constexpr std::string_view k_members =
     "listen, interface, backend, dpdk_port, sampling, depth, width, height, interlaced, line_numbering, payload_type, "
-    "colorimetry, sdp, rule, window, clip_limit, scene_cut, targets, cpu and preview";
+    "colorimetry, sdp, rule, window, clip_limit, scene_cut, targets, next_hop, cpu and preview";
 
 void read_format(ConfigReader& in, rtp::VideoFormat& format) {
   for (const std::string_view member : {"sampling", "depth", "width", "height"})
@@ -122,17 +122,26 @@ void read_preview(ConfigReader& in, ConfigErrors& errors, PreviewConfig& preview
   if (object == nullptr) return;
   ConfigReader of(*object, errors, "preview.");
   of.real("per_second", 0, k_previews_per_second_max, preview.per_second);
+  if (preview.per_second > 0 && preview.per_second < k_previews_per_second_min)
+    of.fail("per_second", fmt::format("must be 0 (none), or at least {}", k_previews_per_second_min),
+            fmt::format("{}", preview.per_second), fmt::format("{}", k_previews_per_second_min));
   of.whole("height_max", k_preview_height_min, k_preview_height_max, preview.height_max);
   of.finish("per_second and height_max");
 }
 
-void read_targets(ConfigReader& in, const StreamConfig& config, std::vector<net::udp::Address>& targets) {
-  in.addresses("targets", k_targets_max, targets);
-  for (const net::udp::Address& target : targets) {
-    if (target.v6 != config.listen.v6)
-      in.fail("targets", "must be of the IP version that is listened on", target.text());
-    if (target == config.listen) in.fail("targets", "must not be what is listened on", target.text());
+void read_targets(ConfigReader& in, StreamConfig& out) {
+  in.addresses("targets", k_targets_max, out.targets);
+  for (const net::udp::Address& target : out.targets) {
+    if (target.v6 != out.listen.v6) in.fail("targets", "must be of the IP version that is listened on", target.text());
+    if (target == out.listen) in.fail("targets", "must not be what is listened on", target.text());
   }
+  if (!in.has("next_hop")) return;
+  std::string hop;
+  in.text("next_hop", hop);
+  out.next_hop = net::udp::parse_mac(hop);
+  if (!hop.empty() && !out.next_hop) in.fail("next_hop", "must be an Ethernet address such as 02:00:00:00:00:01", hop);
+  if (out.next_hop && out.backend != Backend::dpdk)
+    in.fail("next_hop", "is for backend dpdk: the kernel knows its own");
 }
 
 void read_place(ConfigReader& in, StreamConfig& out) {
@@ -251,7 +260,7 @@ std::expected<StreamConfig, ConfigErrors> read_stream(std::string_view name, con
   }
   read_place(in, out);
   read_live(in, out.format, out.live);
-  read_targets(in, out, out.targets);
+  read_targets(in, out);
   read_preview(in, errors, out.preview);
   in.finish(k_members);
   check_size(errors, out.format);
@@ -264,7 +273,7 @@ std::expected<StreamConfig, ConfigErrors> changed(const StreamConfig& config, co
   StreamConfig out = config;
   ConfigReader in(change, errors);
   read_live(in, out.format, out.live);
-  read_targets(in, out, out.targets);
+  read_targets(in, out);
   read_preview(in, errors, out.preview);
   in.finish(fmt::format("{} to be changed while it runs", k_changeable));
   if (!errors.empty()) return std::unexpected(std::move(errors));
@@ -296,6 +305,7 @@ json::object config_json(const StreamConfig& config) {
   json::array targets;
   for (const net::udp::Address& target : config.targets) targets.emplace_back(target.text());
   out["targets"] = std::move(targets);
+  if (config.next_hop) out["next_hop"] = net::udp::text_of(*config.next_hop);
   if (config.cpu) out["cpu"] = *config.cpu;
   out["preview"] = json::object{{"per_second", config.preview.per_second}, {"height_max", config.preview.height_max}};
   return out;

@@ -42,6 +42,7 @@ struct StreamConfig {
   std::string colorimetry;                   ///< as SDP has it; empty: by the height
   compute::video::LiveOptions live;
   std::vector<net::udp::Address> targets;  ///< the first gets the packets that came in, in place
+  std::optional<net::udp::Mac> next_hop;   ///< net::udp::Target's, of the first
   std::optional<int> cpu;
   PreviewConfig preview;
   friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
@@ -61,7 +62,7 @@ std::string text_of(const ConfigError& error);  ///< "depth must be ..., not 9"
 bool is_stream_name(std::string_view name);
 /// Reads all of it, and says all that is wrong. A member `name` is passed over.
 std::expected<StreamConfig, ConfigErrors> read_stream(std::string_view name, const boost::json::object& from);
-/// `config` with what may change while it runs: rule, window, clip_limit, scene_cut, targets and preview.
+/// `config` with what may change while it runs: rule, window, clip_limit, scene_cut, targets, next_hop and preview.
 std::expected<StreamConfig, ConfigErrors> changed(const StreamConfig& config, const boost::json::object& change);
 /// What read_stream() takes back as the same.
 boost::json::object config_json(const StreamConfig& config);

@@ -3,39 +3,29 @@
 
 #include <algorithm>
 
-#include <unistd.h>
-
 namespace histod::daemon::streams {
 
-namespace {
+namespace udp = net::udp;
 
-constexpr int k_send_bytes = 4 << 20;
-
-}  // namespace
-
-FurtherTargets::~FurtherTargets() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-bool FurtherTargets::set(std::span<const net::udp::Address> targets) {
+void FurtherTargets::set(std::span<const udp::Address> targets) {
   targets_.clear();
-  if (targets.empty()) return true;
-  const bool v6 = targets.front().v6;
-  if (fd_ < 0 || v6 != v6_) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    v6_ = v6;
-    if (fd_ < 0) return false;
-    ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &k_send_bytes, sizeof k_send_bytes);
+  if (targets.empty()) return;
+  if (const bool v6 = targets.front().v6; !socket_ || socket_->local().v6 != v6) {
+    udp::SocketOptions options{.receive_bytes = 0, .timestamps = false, .gro = false};
+    options.local.v6 = v6;
+    if (!interface_.empty())
+      options.multicast_interface_index = udp::interface_index(*udp::parse_address(interface_, 0));
+    auto socket = udp::Socket::open(options);
+    socket_.reset();
+    if (socket) socket_ = std::move(*socket);
   }
-  for (const net::udp::Address& address : targets) {
+  for (const udp::Address& address : targets) {
     Target& target = targets_.emplace_back();
-    target.bytes = net::udp::to_sockaddr(address, target.address);
+    target.bytes = udp::to_sockaddr(address, target.address);
   }
-  return true;
 }
 
-void FurtherTargets::send(std::span<const net::udp::Packet> packets) {
+void FurtherTargets::send(std::span<const udp::Packet> packets) {
   if (targets_.empty()) return;
   while (!packets.empty()) {
     const auto burst = packets.first(std::min(packets.size(), k_burst));
@@ -44,7 +34,11 @@ void FurtherTargets::send(std::span<const net::udp::Packet> packets) {
   }
 }
 
-void FurtherTargets::send_burst(std::span<const net::udp::Packet> packets, Target& target) {
+void FurtherTargets::send_burst(std::span<const udp::Packet> packets, Target& target) {
+  if (!socket_) {
+    failed_ += packets.size();
+    return;
+  }
   for (std::size_t i = 0; i < packets.size(); ++i) {
     const std::span<std::byte> payload = packets[i].payload();
     payloads_[i] = {payload.data(), payload.size()};
@@ -55,7 +49,8 @@ void FurtherTargets::send_burst(std::span<const net::udp::Packet> packets, Targe
     messages_[i].msg_hdr.msg_iovlen = 1;
   }
   for (std::size_t done = 0; done < packets.size();) {
-    const int taken = ::sendmmsg(fd_, &messages_[done], static_cast<unsigned>(packets.size() - done), MSG_DONTWAIT);
+    const int taken =
+        ::sendmmsg(socket_->fd(), &messages_[done], static_cast<unsigned>(packets.size() - done), MSG_DONTWAIT);
     // It says what is wrong with the first only when that is the first: then this one is gone, and the rest is tried.
     if (taken > 0) sent_ += static_cast<unsigned>(taken);
     if (taken <= 0) ++failed_;

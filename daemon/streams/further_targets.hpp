@@ -3,13 +3,17 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "net/udp/packet_source.hpp"
+#include "net/udp/socket.hpp"
 
 namespace histod::daemon::streams {
 
@@ -17,13 +21,11 @@ namespace histod::daemon::streams {
 /// to 64 packets, no copy in user space. Never waits: what does not fit into the socket's queue is counted and gone.
 class FurtherTargets {
  public:
-  FurtherTargets() = default;
-  ~FurtherTargets();
-  FurtherTargets(const FurtherTargets&) = delete;
-  FurtherTargets& operator=(const FurtherTargets&) = delete;
+  /// `interface`: the address of the one that leads to groups; empty: where the routes say.
+  explicit FurtherTargets(std::string interface) : interface_(std::move(interface)) {}
 
-  /// Opens a socket when there are any; those before are forgotten. False: there is none to be had (errno).
-  bool set(std::span<const net::udp::Address> targets);
+  /// Opens a socket when there are any; those before are forgotten. Without a socket to be had all sends fail.
+  void set(std::span<const net::udp::Address> targets);
   void send(std::span<const net::udp::Packet> packets);
   std::uint64_t sent() const { return sent_; }
   std::uint64_t failed() const { return failed_; }
@@ -36,8 +38,8 @@ class FurtherTargets {
   };
   void send_burst(std::span<const net::udp::Packet> packets, Target& target);
 
-  int fd_ = -1;
-  bool v6_ = false;
+  const std::string interface_;
+  std::optional<net::udp::Socket> socket_;
   std::vector<Target> targets_;
   std::array<mmsghdr, k_burst> messages_{};
   std::array<iovec, k_burst> payloads_{};

@@ -18,6 +18,7 @@ constexpr std::int64_t k_ms = 1'000'000, k_second_ns = 1'000 * k_ms;
 constexpr std::chrono::milliseconds k_wait{20};
 constexpr std::int64_t k_publish_ns = 100 * k_ms;
 constexpr std::int64_t k_silence_ns = k_second_ns;
+constexpr std::int64_t k_clock_step_ns = 50 * k_ms;      ///< more was a clock that was set
 constexpr std::int64_t k_post_patience_ns = 200 * k_ms;  ///< frames that never begin hold no change up
 constexpr unsigned k_recent_s = 10;
 
@@ -64,19 +65,21 @@ Loop::Loop(const StreamConfig& config, const Parts& parts, Clocks clocks)
     : parts_(parts),
       clocks_(clocks),
       processor_(config, *this, parts.notes, parts.previewer),
+      further_(config.interface),
+      real_ahead_ns_(clocks.real_ns() - clocks.steady_ns()),
       since_ms_(wall_clock_ms()),
       second_began_ns_(clocks.steady_ns()) {
-  set_targets(config.targets);
+  set_targets(config.targets, config.next_hop);
   set_preview(config.preview);
   publish();
 }
 
 Loop::~Loop() = default;
 
-void Loop::set_targets(const std::vector<net::udp::Address>& targets) {
+void Loop::set_targets(const std::vector<net::udp::Address>& targets, const std::optional<net::udp::Mac>& next_hop) {
   send_on();
   targets_.clear();
-  if (!targets.empty()) targets_.push_back({.to = targets.front(), .next_hop = {}});
+  if (!targets.empty()) targets_.push_back({.to = targets.front(), .next_hop = next_hop});
   further_.set(std::span(targets).subspan(targets.empty() ? 0 : 1));
 }
 
@@ -114,10 +117,17 @@ void Loop::step() {
   }
 }
 
+/// Arrivals are of the clock that people set: to the rest they are told by the one that does not jump.
+void Loop::look_at_clocks() {
+  const std::int64_t ahead_ns = clocks_.real_ns() - clocks_.steady_ns();
+  if (std::abs(ahead_ns - real_ahead_ns_) > k_clock_step_ns) real_ahead_ns_ = ahead_ns;
+}
+
 void Loop::take(std::size_t count) {
+  look_at_clocks();
   for (std::size_t i = 0; i < count; ++i) {
     net::udp::Packet& packet = burst_[i];
-    const std::int64_t arrival_ns = packet.arrival_ns();
+    const std::int64_t arrival_ns = packet.arrival_ns() - real_ahead_ns_;
     // A change of targets sends what is in hand to those before.
     if (!processor_.process(packet.payload(), arrival_ns)) {
       packet.reset();
@@ -138,7 +148,7 @@ void Loop::send_on() {
   }
   further_.send(packets);
   parts_.source.send(packets, targets_.front());
-  const std::int64_t now_ns = clocks_.real_ns();
+  const std::int64_t now_ns = clocks_.steady_ns();
   for (const std::int64_t arrival_ns : std::span(arrivals_).first(packets.size())) {
     const auto delay_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_ns - arrival_ns));
     delays_.add(delay_ns);
@@ -189,6 +199,8 @@ void Loop::each_second(std::int64_t now_ns) {
     parts_.notes.push({.kind = Note::Kind::loss, .a = lost, .b = now.sequence.lost});
   look_at_quota();
   parts_.source.refresh_stats();
+  if (parts_.source.stats().uncut.get() > 0 && !std::exchange(uncut_told_, true))
+    parts_.notes.push({.kind = Note::Kind::uncut});
   if (++seconds_ % k_recent_s != 0) return;
   recent_before_ = recent_;
   recent_.clear();
@@ -217,6 +229,13 @@ void Loop::publish() {
   snapshot_.sent = stats.sent_packets.get() + further_.sent();
   snapshot_.send_failed = stats.send_drops.get() + further_.failed();
   snapshot_.leases = stats.leases.get();
+  snapshot_.port = {.starved = stats.starved.get(),
+                    .truncated = stats.truncated.get(),
+                    .malformed = stats.malformed.get(),
+                    .fragments = stats.fragments.get(),
+                    .foreign = stats.foreign.get(),
+                    .errors = stats.errors.get(),
+                    .uncut = stats.uncut.get()};
   snapshot_.packets_per_second = packets_per_second_;
   snapshot_.frames_per_second = frames_per_second_;
   snapshot_.bits_per_second = bits_per_second_;

@@ -49,7 +49,7 @@ class Loop final : private Processor::Listener {
   [[nodiscard]] bool post(Mailbox::Message&& message);
   // For those messages.
   void configure(const compute::video::LiveOptions& options) { processor_.configure(options); }
-  void set_targets(const std::vector<net::udp::Address>& targets);
+  void set_targets(const std::vector<net::udp::Address>& targets, const std::optional<net::udp::Mac>& next_hop);
   void set_preview(const PreviewConfig& preview);
   void publish();
 
@@ -59,6 +59,7 @@ class Loop final : private Processor::Listener {
   void frame_begins() override;
   void read_mailbox();
   void take(std::size_t count);
+  void look_at_clocks();
   void send_on();
   void look_at_packets(std::int64_t now_ns);
   void look_at_time(std::int64_t now_ns);
@@ -70,6 +71,7 @@ class Loop final : private Processor::Listener {
   const Clocks clocks_;
   Processor processor_;
   FurtherTargets further_;
+  std::int64_t real_ahead_ns_;             ///< of the clock that does not jump
   std::vector<net::udp::Target> targets_;  ///< at most one: the others are further_'s
   std::array<net::udp::Packet, k_burst> burst_, onward_;
   std::array<std::int64_t, k_burst> arrivals_{};
@@ -89,7 +91,7 @@ class Loop final : private Processor::Listener {
   net::rtp::ReceiverStats second_stats_;
   std::uint64_t second_frames_ = 0;
   double packets_per_second_ = 0, frames_per_second_ = 0, bits_per_second_ = 0, core_busy_ = 0;
-  bool near_quota_ = false;
+  bool near_quota_ = false, uncut_told_ = false;
 };
 
 }  // namespace histod::daemon::streams

@@ -47,6 +47,7 @@ NoteText text_of(const Note& note, std::string_view stream) {
                           note.a % 10),
               {{"busy_permille", note.a}, {"quota_permille", note.b}}};
     case Note::Kind::off_quota:
+    case Note::Kind::uncut:  // is a fallback, and told as one
       break;
   }
   return {"core-near-quota",

@@ -19,6 +19,7 @@ struct Note {
     ssrc_changed,    ///< a: before, b: now
     near_quota,      ///< a: permille that the core was busy, b: the quota
     off_quota,       ///< the same, when there is room again
+    uncut,           ///< what is sent in one piece cannot be cut on its way, and goes packet by packet from now on
   };
   Kind kind{};
   std::uint64_t a = 0, b = 0, c = 0, d = 0;

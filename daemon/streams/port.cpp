@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -23,23 +21,6 @@ namespace {
 constexpr unsigned k_dpdk_buffers = 8192;
 constexpr std::size_t k_datagram_bytes = 9216;  ///< jumbo frames, where datagrams do not come joined
 
-struct FreeInterfaces {
-  void operator()(ifaddrs* list) const { ::freeifaddrs(list); }
-};
-
-/// The index of the interface that has this address; 0: none has.
-unsigned interface_index(const udp::Address& address) {
-  ifaddrs* raw = nullptr;
-  if (::getifaddrs(&raw) != 0) return 0;
-  const std::unique_ptr<ifaddrs, FreeInterfaces> list(raw);
-  for (const ifaddrs* each = raw; each != nullptr; each = each->ifa_next) {
-    if (each->ifa_addr == nullptr) continue;
-    auto own = udp::from_sockaddr(each->ifa_addr, sizeof(sockaddr_storage));
-    if (own && own->ip == address.ip && own->v6 == address.v6) return ::if_nametoindex(each->ifa_name);
-  }
-  return 0;
-}
-
 udp::Failure failure(std::errc code, std::string what) { return {std::make_error_code(code), std::move(what)}; }
 
 std::expected<Port, udp::Failure> open_uring(const StreamConfig& config) {
@@ -47,7 +28,7 @@ std::expected<Port, udp::Failure> open_uring(const StreamConfig& config) {
   options.socket.local = config.listen;
   options.datagram_bytes = k_datagram_bytes;
   if (!config.interface.empty()) {
-    const unsigned index = interface_index(*udp::parse_address(config.interface, 0));
+    const unsigned index = udp::interface_index(*udp::parse_address(config.interface, 0));
     if (index == 0)
       return std::unexpected(failure(std::errc::no_such_device, "no interface has the address " + config.interface));
     options.socket.multicast_interface_index = index;

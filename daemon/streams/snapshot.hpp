@@ -22,6 +22,22 @@ enum class StreamState : std::uint8_t {
 };
 std::string_view name_of(StreamState state);
 
+/// What went wrong at a stream's port: net::udp::PacketStats has what each means.
+struct PortFaults {
+  std::uint64_t starved = 0, truncated = 0, malformed = 0, fragments = 0, foreign = 0, errors = 0, uncut = 0;
+
+  /// Calls tell(name, count) for each.
+  void each(const auto& tell) const {
+    tell("starved", starved);
+    tell("truncated", truncated);
+    tell("malformed", malformed);
+    tell("fragments", fragments);
+    tell("foreign", foreign);
+    tell("errors", errors);
+    tell("uncut", uncut);
+  }
+};
+
 /// What a stream says of itself: a copy, of one moment.
 struct StreamSnapshot {
   StreamState state = StreamState::waiting;
@@ -34,6 +50,7 @@ struct StreamSnapshot {
   std::uint64_t dropped = 0;         ///< by kernel or device, before they were seen here
   std::uint64_t sent = 0, send_failed = 0;
   std::uint64_t leases = 0;
+  PortFaults port;
   std::uint64_t frames_whole = 0, frames_partial = 0;
   std::uint64_t format_changes = 0, scene_cuts = 0;
   double packets_per_second = 0, frames_per_second = 0, bits_per_second = 0;

@@ -40,6 +40,12 @@ json::object faults_json(const StreamSnapshot& s) {
   return out;
 }
 
+json::object port_json(const PortFaults& port) {
+  json::object out;
+  port.each([&](std::string_view name, std::uint64_t count) { out[name] = count; });
+  return out;
+}
+
 json::object format_json(const net::rtp::VideoFormat& format) {
   return {{"sampling", net::rtp::name_of(format.sampling)},
           {"depth", format.depth},
@@ -64,6 +70,7 @@ void add_running(json::object& out, const StreamSnapshot& s, const compute::vide
   out["format"] = format_json(s.format);
   out["packets"] = packets_json(s);
   out["faults"] = faults_json(s);
+  out["port"] = port_json(s.port);
   out["frames"] = json::object{{"whole", s.frames_whole}, {"partial", s.frames_partial}};
   out["rate"] = json::object{{"packets_per_second", s.packets_per_second},
                              {"frames_per_second", s.frames_per_second},

@@ -64,7 +64,7 @@ void Stream::stop() {
 bool Stream::change(const StreamConfig& config, std::move_only_function<void()> done) {
   return loop_->post([this, config, done = std::move(done)]() mutable {
     loop_->configure(config.live);
-    loop_->set_targets(config.targets);
+    loop_->set_targets(config.targets, config.next_hop);
     loop_->set_preview(config.preview);
     loop_->publish();
     done();

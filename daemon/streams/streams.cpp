@@ -273,6 +273,10 @@ void Streams::look() {
 }
 
 void Streams::tell(const std::string& name, const Note& note) {
+  if (note.kind == Note::Kind::uncut)
+    return fall_back(
+        {"live video without UDP_SEGMENT",
+         "stream " + name + ": the way out cannot cut what is sent in one piece; each datagram is sent by itself"});
   NoteText text = text_of(note, name);
   log_.write(text.level, text.message, {{"stream", name}});
   sources_.stream(text.kind, text.severity, name, text.message, std::move(text.data));

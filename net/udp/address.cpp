@@ -2,8 +2,14 @@
 #include "net/udp/address.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <memory>
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 namespace histod::net::udp {
@@ -27,6 +33,38 @@ std::optional<Address> parse_address(std::string_view ip, std::uint16_t port) {
   const int family = address.v6 ? AF_INET6 : AF_INET;
   if (::inet_pton(family, std::string(ip).c_str(), address.ip.data()) != 1) return std::nullopt;
   return address;
+}
+
+std::optional<Mac> parse_mac(std::string_view text) {
+  constexpr std::size_t k_digits = 2, k_step = k_digits + 1;
+  Mac mac{};
+  if (text.size() != mac.size() * k_step - 1) return std::nullopt;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    const char* const at = text.data() + i * k_step;
+    const auto [end, error] = std::from_chars(at, at + k_digits, mac[i], 16);
+    if (error != std::errc{} || end != at + k_digits) return std::nullopt;
+    if (i + 1 < mac.size() && *end != ':') return std::nullopt;
+  }
+  return mac;
+}
+
+std::string text_of(const Mac& mac) {
+  std::array<char, sizeof("00:00:00:00:00:00")> text{};
+  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                mac[5]);
+  return text.data();
+}
+
+unsigned interface_index(const Address& address) {
+  ifaddrs* raw = nullptr;
+  if (::getifaddrs(&raw) != 0) return 0;
+  const std::unique_ptr<ifaddrs, decltype([](ifaddrs* list) { ::freeifaddrs(list); })> list(raw);
+  for (const ifaddrs* each = raw; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr) continue;
+    const auto own = from_sockaddr(each->ifa_addr, sizeof(sockaddr_storage));
+    if (own && own->ip == address.ip && own->v6 == address.v6) return ::if_nametoindex(each->ifa_name);
+  }
+  return 0;
 }
 
 std::optional<Address> from_sockaddr(const sockaddr* from, std::size_t bytes) {

@@ -26,8 +26,16 @@ struct Address {
   std::string text() const;  ///< 192.0.2.1:5004, [2001:db8::1]:5004
 };
 
+using Mac = std::array<std::uint8_t, 6>;
+/// 02:00:00:00:00:01, in either case; nothing for anything else.
+std::optional<Mac> parse_mac(std::string_view text);
+std::string text_of(const Mac& mac);
+
 /// A numeric address, without brackets; nothing for anything else, names included.
 std::optional<Address> parse_address(std::string_view ip, std::uint16_t port);
+
+/// The index of the interface that has this address (its port does not matter); 0: none has.
+unsigned interface_index(const Address& address);
 
 /// Nothing for other families.
 std::optional<Address> from_sockaddr(const sockaddr* from, std::size_t bytes);

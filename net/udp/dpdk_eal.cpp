@@ -90,6 +90,7 @@ std::expected<DpdkEal, Failure> DpdkEal::start(const EalOptions& options) {
   }
   DpdkEal eal;
   eal.said_ = dpdk_log();
+  eal.pci_ = options.pci;
   return eal;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <expected>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/udp/packet_source.hpp"
@@ -27,16 +29,20 @@ class DpdkEal {
   /// To be called by a thread of its own, which EAL pins to its CPU and takes for its first worker, and which also
   /// destroys this. A second start fails (EALREADY). What fails says what EAL logged last.
   static std::expected<DpdkEal, Failure> start(const EalOptions& options);
-  DpdkEal(DpdkEal&& other) noexcept : alive_(std::exchange(other.alive_, false)), said_(std::move(other.said_)) {}
+  DpdkEal(DpdkEal&& other) noexcept
+      : alive_(std::exchange(other.alive_, false)), said_(std::move(other.said_)), pci_(std::move(other.pci_)) {}
   DpdkEal& operator=(DpdkEal&&) = delete;
   ~DpdkEal();
   /// What was logged at the start, which goes on without devices that it cannot take: why it could not is here.
   const std::string& said() const { return said_; }
+  /// Whether this PCI address is among EalOptions::pci.
+  bool allows(std::string_view pci) const { return std::ranges::find(pci_, pci) != pci_.end(); }
 
  private:
   DpdkEal() = default;
   bool alive_ = true;
   std::string said_;
+  std::vector<std::string> pci_;
 };
 
 /// Makes another thread known to EAL while this lives, for caches of buffers of its own. Without, it is only slower.

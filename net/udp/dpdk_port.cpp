@@ -26,8 +26,6 @@ Failure failed(int result, const std::string& what) {
   return {{result < 0 ? -result : rte_errno, std::system_category()}, what + ": " + dpdk_log()};
 }
 
-bool is_virtual(std::string_view device) { return device.starts_with("net_"); }
-
 /// A packet socket's ring has 512 frames unless one says otherwise, and a picture that its sender sends at once has
 /// thousands.
 std::string with_ring(const std::string& device) {
@@ -43,7 +41,7 @@ std::string name_of(const std::string& device) { return device.substr(0, device.
 /// A device from its probing (a virtual one) to its removal. Declared in order of life: the packets' memory goes last.
 class DpdkPort::Device {
  public:
-  Device(const DpdkOptions& options, const std::string& at_start) : options_(options), at_start_(at_start) {}
+  Device(const DpdkOptions& options, const DpdkEal& eal) : options_(options), eal_(eal) {}
   ~Device();
   std::optional<Failure> open();
   PacketSource& queue(unsigned index) { return *queues_[index]; }
@@ -58,8 +56,8 @@ class DpdkPort::Device {
   std::optional<Failure> take_groups();
 
   const DpdkOptions options_;
-  const std::string at_start_;
-  bool made_ = false, configured_ = false, started_ = false;
+  const DpdkEal& eal_;  ///< which has to live as long as any thread of DPDK's
+  bool removes_ = false, configured_ = false, started_ = false;
   bool spreads_ = false;
   std::uint16_t port_ = 0;
   std::uint16_t descriptors_in_ = 0, descriptors_out_ = 0;
@@ -71,8 +69,8 @@ class DpdkPort::Device {
 DpdkPort::Device::~Device() {
   queues_.clear();
   if (started_) rte_eth_dev_stop(port_);
-  if (made_ && info_.device != nullptr) {
-    rte_dev_remove(info_.device);
+  if (removes_) {
+    rte_dev_remove(info_.device);  // a card that is only closed cannot be had again before the process ends
   } else if (configured_) {
     rte_eth_dev_close(port_);
   }
@@ -103,17 +101,20 @@ std::optional<Failure> DpdkPort::Device::open() {
 
 std::optional<Failure> DpdkPort::Device::find() {
   const std::string name = name_of(options_.device);
-  if (is_virtual(name) && rte_eth_dev_get_port_by_name(name.c_str(), &port_) != 0) {
+  const bool is_virtual = name.starts_with("net_");
+  const bool there = rte_eth_dev_get_port_by_name(name.c_str(), &port_) == 0;
+  // EAL has probed the cards that it was started with; one that was closed here since then is probed anew.
+  if (!there && (is_virtual || eal_.allows(name))) {
     if (const int result = rte_dev_probe(with_ring(options_.device).c_str()); result != 0) {
-      return failed(result, "cannot make " + options_.device);
+      return failed(result, "cannot have " + options_.device);
     }
-    made_ = true;
   }
   if (const int result = rte_eth_dev_get_port_by_name(name.c_str(), &port_); result != 0) {
     return Failure{{-result, std::system_category()},
-                   "no device " + name + " that DPDK has a driver for, could take, and was allowed to: " + at_start_};
+                   "no device " + name + " that DPDK has a driver for, could take, and was allowed to: " + eal_.said()};
   }
   if (const int result = rte_eth_dev_info_get(port_, &info_); result != 0) return failed(result, name);
+  removes_ = !there || !is_virtual;
   return std::nullopt;
 }
 
@@ -189,7 +190,7 @@ std::vector<std::string> DpdkPort::Device::absent() const {
 }
 
 std::expected<DpdkPort, Failure> DpdkPort::open(const DpdkEal& eal, const DpdkOptions& options) {
-  auto device = std::make_unique<Device>(options, eal.said());
+  auto device = std::make_unique<Device>(options, eal);
   dpdk_log();  // of what was before
   if (auto failure = device->open()) return std::unexpected(std::move(*failure));
   return DpdkPort(std::move(device));

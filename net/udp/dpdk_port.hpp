@@ -21,7 +21,6 @@ struct DpdkOptions {
   unsigned buffers = 4096;         ///< frames of each queue that may be out, waiting, or being filled by the device
   std::size_t frame_bytes = 2048;  ///< the longest frame that is taken whole
   unsigned descriptors = 1024;     ///< of each queue's ring in the device; it rounds as it must
-  std::uint8_t ttl = 64;           ///< of what is sent on
 };
 
 /// A device that DPDK drives, and a PacketSource for each of its queues, each for one thread. Frames stay where the

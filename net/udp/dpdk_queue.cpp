@@ -40,7 +40,6 @@ DpdkQueue::DpdkQueue(std::uint16_t port, std::uint16_t queue, const DpdkOptions&
       queue_(queue),
       local_(options.local),
       groups_(options.groups),
-      ttl_(options.ttl),
       mac_(mac),
       pool_(pool),
       counts_device_(counts_device) {}
@@ -124,12 +123,10 @@ rte_mbuf* DpdkQueue::readdressed(Packet& packet, const Target& target) {
   layout.ip = frame->l2_len;
   layout.udp = layout.ip + frame->l3_len;
   layout.payload = layout.udp + k_udp_bytes;
-  Hop hop{.from_mac = mac_, .to_mac = {}, .from = local_, .to = target.to, .ttl = ttl_};
-  if (target.next_hop) {
-    hop.to_mac = *target.next_hop;
-  } else {
-    hop.to_mac = target.to.is_multicast() ? multicast_mac(target.to) : source_mac(bytes_of(frame));
-  }
+  const bool group = target.to.is_multicast();
+  Hop hop{
+      .from_mac = mac_, .to_mac = {}, .from = local_, .to = target.to, .ttl = group ? k_multicast_ttl : k_unicast_ttl};
+  hop.to_mac = group ? multicast_mac(target.to) : target.next_hop ? *target.next_hop : source_mac(bytes_of(frame));
   const std::size_t bytes = readdress(bytes_of(frame), layout, hop);
   if (frame->next != nullptr) rte_pktmbuf_free(std::exchange(frame->next, nullptr));
   frame->nb_segs = 1;

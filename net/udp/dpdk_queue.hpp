@@ -41,7 +41,6 @@ class DpdkQueue final : public PacketSource {
   const std::uint16_t port_, queue_;
   const Address local_;
   const std::vector<Address> groups_;
-  const std::uint8_t ttl_;
   const Mac mac_;
   rte_mempool* const pool_;
   const bool counts_device_;

@@ -40,7 +40,7 @@ std::expected<UdpFrame, FrameRefusal> parse_udp_frame(std::span<const std::byte>
 struct Hop {
   Mac from_mac{}, to_mac{};
   Address from{}, to{};  ///< of the frame's own version of IP
-  std::uint8_t ttl = 64;
+  std::uint8_t ttl = k_unicast_ttl;
 };
 
 /// The Ethernet address that belongs to a multicast address (RFC 1112, RFC 2464).

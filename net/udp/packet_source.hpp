@@ -25,13 +25,14 @@ struct Failure {
   std::string what;
 };
 
-using Mac = std::array<std::uint8_t, 6>;
+/// Hops that packets may make: of what is sent to a group, and of all else.
+inline constexpr std::uint8_t k_multicast_ttl = 16, k_unicast_ttl = 64;
 
 /// Where packets are sent on to.
 struct Target {
   Address to;
-  /// Of who is next on the way, for DPDK only (the kernel finds out by itself). Without, a multicast address says it,
-  /// and else the packet goes back to who sent it: to the router, say.
+  /// Of who is next on the way to a unicast address, for DPDK only (the kernel finds out by itself, and a group's is
+  /// its own). Without, the packet goes back to who sent it: to the router, say.
   std::optional<Mac> next_hop{};
 };
 
@@ -83,6 +84,7 @@ struct PacketStats {
   Counter fragments;  ///< of IP datagrams, which are not put together (DPDK)
   Counter foreign;    ///< frames for somebody else: another address or protocol (DPDK)
   Counter errors;     ///< receives that failed in the kernel for another reason
+  Counter uncut;      ///< pieces of several datagrams that the way out could not cut: they were sent one by one
   Counter sent_packets, sent_bytes;
   Counter send_drops;  ///< packets that were to be sent on, and that kernel or device did not take
   Counter leases;      ///< gauge: packets that are out

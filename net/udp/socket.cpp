@@ -31,8 +31,8 @@ std::size_t granted_bytes(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) == 0 ? static_cast<std::size_t>(value) : 0;
 }
 
-bool set_multicast(int fd, bool v6, unsigned ttl, unsigned interface_index) {
-  const auto hops = static_cast<int>(ttl);
+bool set_multicast(int fd, bool v6, unsigned interface_index) {
+  const int hops = k_multicast_ttl;
   const auto index = static_cast<int>(interface_index);
   if (v6) return set(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hops) && set(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
   ip_mreqn request{};
@@ -77,7 +77,7 @@ std::optional<Failure> Socket::configure(const SocketOptions& options) {
   gro_ = options.gro && set(fd_, IPPROTO_UDP, UDP_GRO, k_on);
   constexpr int k_no_segments = 0;
   gso_ = set(fd_, IPPROTO_UDP, UDP_SEGMENT, k_no_segments);
-  if (!set_multicast(fd_, local.v6, options.multicast_ttl, options.multicast_interface_index)) {
+  if (!set_multicast(fd_, local.v6, options.multicast_interface_index)) {
     return failed("interface or TTL of multicast");
   }
   sockaddr_storage name{};

@@ -24,9 +24,8 @@ struct SocketOptions {
   Address local{};                        ///< what to bind; port 0: any, see Socket::local()
   std::size_t receive_bytes = 16u << 20;  ///< room for what was not taken yet; what was had: Socket::receive_bytes()
   std::size_t send_bytes = 4u << 20;
-  bool timestamps = true;       ///< when the kernel took each datagram in
-  bool gro = true;              ///< datagrams of a flow in one piece (Linux 5.0), where the device joins them
-  unsigned multicast_ttl = 16;  ///< of what is sent to a group
+  bool timestamps = true;  ///< when the kernel took each datagram in
+  bool gro = true;         ///< datagrams of a flow in one piece (Linux 5.0), where the device joins them
   unsigned multicast_interface_index = 0;  ///< where that goes out; 0: where the routes say
   std::vector<Membership> memberships{};
 };

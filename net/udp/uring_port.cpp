@@ -71,6 +71,7 @@ UringPort::UringPort(const UringOptions& options, Socket socket, Ring ring, Buff
     : ring_depth_(options.ring_depth),
       multishot_(options.multishot),
       socket_(std::move(socket)),
+      receive_bytes_wanted_(options.socket.receive_bytes),
       gso_(socket_.gso()),
       buffers_(std::move(buffers)),
       ring_(std::move(ring)),
@@ -335,6 +336,10 @@ std::vector<std::string> UringPort::absent() const {
     absent.emplace_back("deferred task work (Linux 6.1): the kernel interrupts this thread instead");
   if (!socket_.timestamps()) absent.emplace_back("arrival times of the kernel: those of this program instead");
   if (!socket_.gro()) absent.emplace_back("UDP_GRO (Linux 5.0): each datagram goes through the kernel by itself");
+  if (const std::size_t room = socket_.receive_bytes() / 2; room < receive_bytes_wanted_)
+    absent.push_back("room for " + std::to_string(receive_bytes_wanted_ >> 10) +
+                     " KiB that were not taken yet: net.core.rmem_max allows " + std::to_string(room >> 10) +
+                     ", so that pictures that are sent at once lose packets");
   if (!gso_) absent.emplace_back("UDP_SEGMENT (Linux 4.18): each datagram is sent by itself");
   return absent;
 }

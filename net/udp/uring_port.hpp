@@ -99,6 +99,7 @@ class UringPort final : public PacketSource {
   const unsigned ring_depth_;
   bool multishot_;
   Socket socket_;
+  const std::size_t receive_bytes_wanted_;
   bool gso_;
   Buffers buffers_;
   Mapping provided_memory_;

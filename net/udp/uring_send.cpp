@@ -95,9 +95,11 @@ void UringPort::complete_send(unsigned index, int result) {
   if (result >= 0) {
     stats_.sent_packets.add(sending.packets);
     stats_.sent_bytes.add(static_cast<std::uint64_t>(result));
-  } else if (sending.packets > 1 && (result == -EINVAL || result == -EIO)) {
-    // The way out cannot cut it: the device lacks checksums, or the datagrams are longer than its MTU.
+  } else if (sending.packets > 1 && (result == -EINVAL || result == -EIO || result == -EMSGSIZE)) {
+    // The way out cannot cut it: the device lacks checksums (EIO), or the datagrams are longer than its MTU (EMSGSIZE,
+    // of older kernels EINVAL).
     gso_ = false;
+    stats_.uncut.add();
     send_each(sending);
   } else {
     stats_.send_drops.add(sending.packets);

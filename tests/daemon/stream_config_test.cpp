@@ -62,7 +62,8 @@ TEST(StreamConfigTest, AllMembersComeBackFromJsonAndToml) {
       "'rule': 'exact', 'window': {'frames': 7}, 'clip_limit': 2.5, 'scene_cut': 0.25, 'cpu': 3, 'payload_type': 112,"
       "'targets': ['10.0.0.9:5006', '239.1.1.1:6000'], 'preview': {'per_second': 2.5, 'height_max': 200},"
       "'interlaced': true, 'line_numbering': 'field', 'colorimetry': 'BT601-5'",
-      "'window': {'average_frames': 64}, 'backend': 'dpdk', 'dpdk_port': 'net_af_packet0,iface=eth1'"};
+      "'window': {'average_frames': 64}, 'backend': 'dpdk', 'dpdk_port': 'net_af_packet0,iface=eth1',"
+      "'targets': ['10.0.0.9:5006'], 'next_hop': '02:00:00:ab:CD:ef'"};
   const TemporaryFolder folder;
   for (const char* const more : all) {
     const StreamConfig config = good(with(more));
@@ -101,6 +102,10 @@ TEST(StreamConfigTest, SaysAllThatIsWrong) {
       {"'targets': ['127.0.0.1:5004']", "targets must not be what is listened on, not \"127.0.0.1:5004\""},
       {"'cpu': -1", "cpu must be a whole number from 0 to 4095, not \"-1\""},
       {"'preview': {'per_second': 50}", "preview.per_second must be a number from 0 to 5, not \"50\""},
+      {"'preview': {'per_second': 0.001}", "preview.per_second must be 0 (none), or at least 0.01, not \"0.001\""},
+      {"'next_hop': '02:00:00:00:00'",
+       "next_hop must be an Ethernet address such as 02:00:00:00:00:01, not \"02:00:00:00:00\""},
+      {"'next_hop': '02:00:00:00:00:01'", "next_hop is for backend dpdk: the kernel knows its own"},
       {"'backend': 'netmap'", "backend must be io_uring or dpdk, not \"netmap\""},
       {"'dpdk_port': 'net_ring0'", "dpdk_port is for backend dpdk"},
       {"'payload_type': 128", "payload_type must be a whole number from 0 to 127, not \"128\""},
@@ -150,6 +155,10 @@ TEST(StreamConfigTest, SomeOfItChangesWhileItRuns) {
   EXPECT_TRUE(next->targets.empty());
   EXPECT_EQ(next->format, config.format);
   EXPECT_EQ(changed(config, {}).value(), config);
+  const StreamConfig card = good(with("'backend': 'dpdk', 'dpdk_port': 'pci0', 'next_hop': '02:00:00:00:00:01'"));
+  EXPECT_EQ(changed(card, object("{'targets': []}"))->next_hop, card.next_hop);
+  EXPECT_EQ(changed(card, object("{'next_hop': '02:00:00:00:00:02'}"))->next_hop, (net::udp::Mac{2, 0, 0, 0, 0, 2}));
+  EXPECT_EQ(changed(card, object("{'next_hop': ''}"))->next_hop, std::nullopt);
   const auto none = changed(config, object("{'depth': 10, 'cpu': 1}"));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().size(), 2u);

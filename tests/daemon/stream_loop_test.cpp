@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "daemon/streams/loop.hpp"
 #include "tests/daemon/stream_support.hpp"
@@ -11,6 +16,7 @@ namespace {
 
 using daemon::streams::Clocks;
 using daemon::streams::DelayHistogram;
+using daemon::streams::FurtherTargets;
 using daemon::streams::Loop;
 using daemon::streams::Note;
 using daemon::streams::NoteRing;
@@ -20,7 +26,7 @@ using daemon::streams::StreamSnapshot;
 using daemon::streams::StreamState;
 
 constexpr std::int64_t k_ms = 1'000'000;
-std::int64_t now_ns = 0;
+std::int64_t now_ns = 0, real_ahead_ns = 0;
 
 const net::udp::Address k_one = *net::udp::parse_address("192.0.2.1", 5004);
 const net::udp::Address k_two = *net::udp::parse_address("192.0.2.2", 5004);
@@ -34,7 +40,7 @@ StreamConfig config_to(std::vector<net::udp::Address> targets) {
 class LoopRig {
  public:
   explicit LoopRig(const StreamConfig& config)
-      : loop(config, {source, board, notes}, {[] { return now_ns; }, [] { return now_ns; }}) {}
+      : loop(config, {source, board, notes}, {[] { return now_ns; }, [] { return now_ns + real_ahead_ns; }}) {}
   ~LoopRig() {
     loop.finish();
     EXPECT_EQ(source.stats().leases.get(), 0u) << "all packets are home";
@@ -78,6 +84,103 @@ TEST(StreamLoop, SendsOnInOrderAndTellsTheDelay) {
   EXPECT_EQ(now.delays.total(), 4u);
   EXPECT_EQ(now.recent_delays.at_permille(500), DelayHistogram::upper_ns(DelayHistogram::bucket_of(2 * k_ms)));
   EXPECT_GT(rig.source.waits, 0u);
+}
+
+TEST(StreamLoop, AClockThatIsSetChangesNeitherDelaysNorJitter) {
+  constexpr std::int64_t k_hour_ms = 3'600'000, k_frame_ms = 33;
+  now_ns = 1'000 * k_ms;
+  LoopRig rig(config_to({k_one}));
+  Sender sender;
+  sender.lines_each = 8;  // a packet is a frame
+  for (const std::int64_t set_ms : {0l, k_hour_ms, 0l, -k_hour_ms, 0l}) {
+    real_ahead_ns += set_ms * k_ms;
+    for (unsigned i = 0; i < 30; ++i) {
+      now_ns += k_frame_ms * k_ms;
+      rig.source.put(sender.frame(picture(1, 20))[0], now_ns + real_ahead_ns - 2 * k_ms);
+      rig.run();
+    }
+  }
+  rig.pass(100);
+  const StreamSnapshot now = rig.board.read();
+  EXPECT_EQ(now.state, StreamState::running);
+  EXPECT_EQ(now.delays.total(), 150u);
+  EXPECT_EQ(now.delays.at_permille(1), now.delays.at_permille(999));
+  EXPECT_EQ(now.delays.at_permille(500), DelayHistogram::upper_ns(DelayHistogram::bucket_of(2 * k_ms)));
+  EXPECT_LT(now.received.packet_jitter_ticks, 90'000 / 1'000) << "frames come a third of a millisecond early";
+}
+
+TEST(StreamLoop, WithDpdkTheFirstTargetHasItsNextHop) {
+  StreamConfig config = config_to({k_one});
+  const net::udp::Mac first{2, 0, 0, 0, 0, 1}, second{2, 0, 0, 0, 0, 2};
+  config.next_hop = first;
+  LoopRig rig(config);
+  Sender sender;
+  rig.source.put(sender.frame(picture(1, 20)));
+  rig.run();
+  rig.loop.set_targets({k_one}, second);
+  rig.source.put(sender.frame(picture(1, 20)));
+  rig.run();
+  ASSERT_EQ(rig.source.sent.size(), 8u);
+  EXPECT_EQ(rig.source.sent.front().next_hop, first);
+  EXPECT_EQ(rig.source.sent.back().next_hop, second);
+}
+
+TEST(StreamLoop, TellsOnceThatTheWayOutCutsNothing) {
+  LoopRig rig(config_to({k_one}));
+  rig.pass(1'000);
+  EXPECT_TRUE(rig.told().empty());
+  for (unsigned i = 0; i < 3; ++i) {
+    rig.source.count_uncut();
+    rig.pass(1'000);
+  }
+  const auto notes = rig.told();
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0].kind, Note::Kind::uncut);
+  EXPECT_EQ(rig.board.read().port.uncut, 3u);
+}
+
+TEST(FurtherTargets, GroupsAreSentToByTheInterfaceAndBeyondARouter) {
+  const net::udp::Address group = *net::udp::parse_address("239.255.77.8", 0),
+                          lo = *net::udp::parse_address("127.0.0.1", 0);
+  auto receiver = net::udp::Socket::open({.local = group, .timestamps = false});
+  ASSERT_TRUE(receiver);
+  const ip_mreqn membership{.imr_multiaddr = {inet_addr("239.255.77.8")},
+                            .imr_address = {},
+                            .imr_ifindex = static_cast<int>(net::udp::interface_index(lo))};
+  ASSERT_EQ(::setsockopt(receiver->fd(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+  constexpr int k_on = 1;
+  ASSERT_EQ(::setsockopt(receiver->fd(), IPPROTO_IP, IP_RECVTTL, &k_on, sizeof k_on), 0);
+  FakeSource source;
+  Bytes datagram{std::byte{7}};
+  const std::array<net::udp::Packet, 1> packets{net::udp::Packet(source, 0, datagram, {}, 0, false)};
+  FurtherTargets further("127.0.0.1");
+  further.set(std::array{receiver->local()});
+  further.send(packets);
+  EXPECT_EQ(further.sent(), 1u);
+  std::array<std::byte, 8> bytes{};
+  alignas(cmsghdr) std::array<char, 64> control{};
+  iovec part{bytes.data(), bytes.size()};
+  msghdr message{nullptr, 0, &part, 1, control.data(), control.size(), 0};
+  ASSERT_EQ(::recvmsg(receiver->fd(), &message, 0), 1);
+  const cmsghdr* const ttl = CMSG_FIRSTHDR(&message);
+  ASSERT_TRUE(ttl != nullptr && ttl->cmsg_type == IP_TTL);
+  EXPECT_EQ(*reinterpret_cast<const int*>(CMSG_DATA(ttl)), 16);
+}
+
+TEST(FurtherTargets, WithoutASocketEachPacketIsCountedAsFailed) {
+  FakeSource source;
+  Bytes datagram{std::byte{7}};
+  const std::array<net::udp::Packet, 1> packets{net::udp::Packet(source, 0, datagram, {}, 0, false)};
+  FurtherTargets further("");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  further.set(std::array{k_one, k_two});
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  further.send(packets);
+  EXPECT_EQ(further.sent(), 0u);
+  EXPECT_EQ(further.failed(), 2u);
 }
 
 TEST(StreamLoop, WithoutTargetsItOnlyCounts) {
@@ -127,7 +230,7 @@ TEST(StreamLoop, ChangesComeBetweenTwoFramesAndLoseNothing) {
   rig.run();
   unsigned done = 0;
   ASSERT_TRUE(rig.loop.post([&] {
-    rig.loop.set_targets({k_two});
+    rig.loop.set_targets({k_two}, {});
     ++done;
   }));
   rig.source.put({a[2], a[3]});

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -122,6 +124,7 @@ class FakeSource final : public net::udp::PacketSource {
   struct Sent {
     Bytes datagram;
     net::udp::Address to;
+    std::optional<net::udp::Mac> next_hop;
   };
   void put(Bytes datagram, std::int64_t arrival_ns = 0) { waiting_.push_back({std::move(datagram), arrival_ns}); }
   void put(const std::vector<Bytes>& datagrams) {
@@ -144,7 +147,7 @@ class FakeSource final : public net::udp::PacketSource {
   }
   void send(std::span<net::udp::Packet> packets, const net::udp::Target& target) override {
     for (net::udp::Packet& packet : packets) {
-      sent.push_back({{packet.payload().begin(), packet.payload().end()}, target.to});
+      sent.push_back({{packet.payload().begin(), packet.payload().end()}, target.to, target.next_hop});
       packet.release(*this);
       stats_.sent_packets.add();
     }
@@ -157,6 +160,7 @@ class FakeSource final : public net::udp::PacketSource {
   const net::udp::Address& local() const override { return local_; }
   bool kernel_time() const override { return true; }
   void refresh_stats() override {}
+  void count_uncut() { stats_.uncut.add(); }
 
   std::vector<Sent> sent;
   std::size_t burst_max = 64;

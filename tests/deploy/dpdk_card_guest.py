@@ -15,7 +15,7 @@ from confined_daemon import NOBODY, ConfinedDaemon
 from rtp_video import Format, Model, Sender, frame
 
 CARD, OTHER_END = "0000:00:05.0", "eth0"
-MAC, LOCAL, PEER = "02:00:00:00:00:01", "192.0.2.1", "192.0.2.2"
+MAC, OTHER_MAC, LOCAL, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02", "192.0.2.1", "192.0.2.2"
 PCI = pathlib.Path("/sys/bus/pci")
 HUGE_PAGES = 192
 STREAM = {"backend": "dpdk", "dpdk_port": "pci0", "listen": f"{LOCAL}:5004", "targets": [f"{PEER}:6000"], "sampling": "YCbCr-4:2:2", "depth": 8,
@@ -61,7 +61,12 @@ def run(group, memlock=resource.RLIM_INFINITY, owner=NOBODY):
         seen = {"status": status, "detail": json.loads(body).get("detail"), "process": daemon.status()}
         if status == 201:
             seen["right"], seen["sent"] = exchange()
+            # Another configuration closes the card and opens it again; so does a stream that takes the place of one.
+            seen["replaced"] = daemon.request("PUT", "/v1/streams/card", json.dumps({**STREAM, "next_hop": OTHER_MAC}))[0]
+            seen["right again"] = exchange()[0]
             seen["removed"] = daemon.request("DELETE", "/v1/streams/card")[0]
+            seen["put again"] = daemon.request("PUT", "/v1/streams/card", json.dumps(STREAM))[0]
+            seen["right at last"] = exchange()[0]
             seen["fallbacks"] = [each["what"] for each in json.loads(daemon.request("GET", "/v1/node")[2])["fallbacks"]]
         seen["stopped"] = daemon.stop()
     return seen

@@ -107,6 +107,8 @@ class CardTest(unittest.TestCase):
         self.assertEqual(set(process["Uid"].split()), {"65532"})
         self.assertGreaterEqual(int(process["VmLck"].split()[0]), 256 << 10, "vfio has pinned DPDK's memory, and counts it")
         self.assertEqual((seen["right"], seen["sent"]), (24, 24))
+        self.assertEqual((seen["replaced"], seen["right again"]), (200, 24))
+        self.assertEqual((seen["put again"], seen["right at last"]), (201, 24))
         self.assertEqual((seen["removed"], seen["fallbacks"], seen["stopped"]), (204, [], 0))
 
     def test_huge_pages_are_not_mounted(self):

@@ -105,7 +105,7 @@ TEST(DpdkRing, AddressesWhatItSends) {
     const auto read = read_frame(out.at(0));
     EXPECT_TRUE(read && read->ip_checksum_right && read->payload == payload && read->behind == 0);
     EXPECT_EQ(read->vlans, std::vector<std::uint16_t>{77});
-    EXPECT_EQ(read->ttl, 64u);
+    EXPECT_EQ(read->ttl, target.to.is_multicast() ? 16u : 64u);
     EXPECT_FALSE(read->udp_checksum_there);
     EXPECT_EQ(read->ends.from_ip, Bytes({192, 0, 2, 2}));
     EXPECT_EQ(read->ends.from_port, 5004);
@@ -115,9 +115,11 @@ TEST(DpdkRing, AddressesWhatItSends) {
   EXPECT_EQ(back.to_mac, Ends{}.from_mac) << "to who sent it";
   EXPECT_EQ(back.to_ip, Bytes({198, 51, 100, 1}));
   EXPECT_EQ(back.to_port, 7000);
-  EXPECT_EQ(sent_to({.to = *parse_address("239.1.2.3", 7000)}).to_mac, Bytes({1, 0, 0x5e, 1, 2, 3}));
   const net::udp::Mac hop{2, 8, 8, 8, 8, 8};
-  EXPECT_EQ(sent_to({.to = *parse_address("239.1.2.3", 7000), .next_hop = hop}).to_mac, Bytes(hop.begin(), hop.end()));
+  EXPECT_EQ(sent_to({.to = *parse_address("198.51.100.1", 7000), .next_hop = hop}).to_mac,
+            Bytes(hop.begin(), hop.end()));
+  EXPECT_EQ(sent_to({.to = *parse_address("239.1.2.3", 7000), .next_hop = hop}).to_mac, Bytes({1, 0, 0x5e, 1, 2, 3}))
+      << "a group's is its own";
 }
 
 TEST(DpdkRing, DropsWhatTheDeviceDoesNotTake) {

@@ -68,6 +68,16 @@ TEST(UdpAddress, GoesThroughSocketAddresses) {
 }
 
 /// Captured from Linux: "histod" from 127.0.0.1:40000 to 127.0.0.1:5004 over loopback, its UDP checksum not filled in.
+TEST(Ethernet, AddressesAreReadAndWritten) {
+  using net::udp::parse_mac;
+  const net::udp::Mac mac{2, 0, 0x0a, 0xbc, 0xDE, 0xff};
+  EXPECT_EQ(parse_mac("02:00:0a:bc:DE:ff"), mac);
+  EXPECT_EQ(net::udp::text_of(mac), "02:00:0a:bc:de:ff");
+  for (const auto* text : {"", "02:00:0a:bc:de", "02:00:0a:bc:de:f", "02:00:0a:bc:de:ff:", "02-00-0a-bc-de-ff",
+                           "02:00:0a:bc:de:0g", "+2:00:0a:bc:de:ff", "0x:00:0a:bc:de:ff", "2:00:00:0a:bc:de:f"})
+    EXPECT_FALSE(parse_mac(text)) << text;
+}
+
 TEST(Ethernet, ReadsAFrameOfTheKernel) {
   const Bytes frame = Bytes(12, 0) + Bytes{0x08, 0x00, 0x45, 0x00, 0x00, 0x22, 0x7e, 0xd6, 0x40, 0x00, 0x40, 0x11,
                                            0xbd, 0xf2, 0x7f, 0x00, 0x00, 0x01, 0x7f, 0x00, 0x00, 0x01, 0x9c, 0x40,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <numeric>
 #include <thread>
 
@@ -8,6 +9,8 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "net/udp/uring_port.hpp"
@@ -157,6 +160,41 @@ TEST(UringPort, SendsDatagramsOfAnyLengthsInOneGo) {
   EXPECT_EQ(port->stats().leases.get(), 0u);
   for (const Bytes& bytes : datagrams) ASSERT_TRUE(sender.send(port->local(), bytes)) << "all buffers are home";
   EXPECT_EQ(receive_bytes(*port, datagrams.size()), datagrams);
+}
+
+/// A network of its own for the calling thread, in which loopback has this MTU. False: this machine does not allow it.
+bool own_loopback(int mtu) {
+  if (::unshare(CLONE_NEWNET) != 0) return false;
+  const PlainSocket socket("0.0.0.0");
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_mtu = mtu;
+  if (::ioctl(socket.fd(), SIOCSIFMTU, &request) != 0) return false;
+  request.ifr_flags = IFF_UP;
+  return ::ioctl(socket.fd(), SIOCSIFFLAGS, &request) == 0;
+}
+
+TEST(UringPort, WhatIsLongerThanTheWayOutTakesGoesInFragments) {
+  bool allowed = false;
+  std::thread([&] {
+    allowed = own_loopback(1500);
+    if (!allowed) return;
+    const auto port = open(options_on("127.0.0.1"));
+    const PlainSocket sender("127.0.0.1"), sink("127.0.0.1");
+    const auto datagrams = random_datagrams(std::vector<std::size_t>(6, 4000), 9);
+    for (const Bytes& datagram : datagrams) EXPECT_TRUE(sender.send(port->local(), datagram));
+    std::vector<Packet> packets = receive(*port, datagrams.size());
+    port->send(packets, {.to = sink.address()});
+    const auto& stats = port->stats();
+    while (stats.sent_packets.get() + stats.send_drops.get() < datagrams.size())
+      port->wait(std::chrono::milliseconds(5));
+    EXPECT_EQ(sink.receive(datagrams.size()), datagrams);
+    EXPECT_EQ(stats.sent_packets.get(), datagrams.size());
+    if (port->socket().gso()) {
+      EXPECT_EQ(stats.uncut.get(), 1u);
+    }
+  }).join();
+  if (!allowed) GTEST_SKIP() << "skipped: no network namespace of its own here";
 }
 
 TEST(UringPort, CountsWhatTheKernelDropped) {

@@ -91,14 +91,15 @@ class SetTest(StreamTest):
         words = {"listen": "239.1.1.1:5004", "interface": "10.0.0.5", "backend": "dpdk", "dpdk-port": "net_af_packet0,iface=eth1",
                  "sampling": "RGB", "depth": "12", "size": "64x32", "line-numbering": "field", "payload-type": "112",
                  "colorimetry": "BT709-2", "rule": "vips", "window": "8", "clip-limit": "2.5", "scene-cut": "0.25",
-                 "targets": "10.0.0.9:5006,[::1]:7", "cpu": "3", "preview-rate": "0.5", "preview-height": "180"}
+                 "targets": "10.0.0.9:5006,[::1]:7", "next-hop": "02:00:00:00:00:01", "cpu": "3", "preview-rate": "0.5", "preview-height": "180"}
         [state] = self.json_lines("stream", "set", "studio", "--interlaced",
                                   *(part for name, value in words.items() for part in (f"--{name}", value)))
         self.assertEqual(self.asked()[2], {
             "listen": "239.1.1.1:5004", "interface": "10.0.0.5", "backend": "dpdk", "dpdk_port": "net_af_packet0,iface=eth1",
             "sampling": "RGB", "depth": 12, "width": 64, "height": 32, "interlaced": True, "line_numbering": "field",
             "payload_type": 112, "colorimetry": "BT709-2", "rule": "vips", "window": {"frames": 8}, "clip_limit": 2.5,
-            "scene_cut": 0.25, "targets": ["10.0.0.9:5006", "[::1]:7"], "cpu": 3, "preview": {"per_second": 0.5, "height_max": 180}})
+            "scene_cut": 0.25, "targets": ["10.0.0.9:5006", "[::1]:7"], "next_hop": "02:00:00:00:00:01", "cpu": 3,
+            "preview": {"per_second": 0.5, "height_max": 180}})
         self.assertEqual(state, self.server.streams["studio"])
 
     def test_a_configuration_from_another_stream(self):

@@ -6,7 +6,7 @@ import urllib.parse
 
 import stub_server
 
-CHANGEABLE = {"rule", "window", "clip_limit", "scene_cut", "targets", "preview"}
+CHANGEABLE = {"rule", "window", "clip_limit", "scene_cut", "targets", "next_hop", "preview"}
 MEMBERS = CHANGEABLE | {"listen", "interface", "backend", "dpdk_port", "sampling", "depth", "width", "height", "interlaced",
                         "line_numbering", "payload_type", "colorimetry", "sdp", "cpu", "name"}
 DEFAULTS = {"backend": "io_uring", "interlaced": False, "rule": "opencv", "window": {"frames": 32}, "clip_limit": 0,

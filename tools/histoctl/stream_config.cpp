@@ -38,6 +38,7 @@ constexpr Member k_members[] = {{"listen", "listen", Kind::text},
                                 {"rule", "rule", Kind::text},
                                 {"clip-limit", "clip_limit", Kind::real},
                                 {"scene-cut", "scene_cut", Kind::real},
+                                {"next-hop", "next_hop", Kind::text},
                                 {"cpu", "cpu", Kind::whole}};
 
 double real_of(const Arguments& arguments, std::string_view option) {
