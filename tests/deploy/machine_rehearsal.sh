@@ -44,6 +44,12 @@ equalized() {
   histoctl equalize /exchange/image.pgm -o "/tmp/$1.pgm"
   cmp "/tmp/$1.pgm" /exchange/expected.pgm
 }
+streamed() {
+  histoctl stream set group --listen 239.255.0.1:5004 --interface 127.0.0.1 --sampling YCbCr-4:2:2 --depth 8 --size 64x48
+  histoctl stream show group
+  refused histoctl stream set other --listen 239.255.0.1:5006 --interface 192.0.2.77 --sampling YCbCr-4:2:2 --depth 8 --size 64x48
+  histoctl stream remove group
+}
 pinned() {
   mkdir -p $units/histod.service.d
   sed "s/^CPUAffinity=.*/CPUAffinity=$(cat /exchange/cpu)/" $examples/cpu-affinity.conf >$units/histod.service.d/cpu-affinity.conf
@@ -132,5 +138,5 @@ purged() {
 
 for name in installed no_token started credential confined uring; do step $name $name; done
 step equalized equalized first
-for name in pinned activated restarted watchdog tokens_in_place certificates upgraded removed purged; do step $name $name; done
+for name in streamed pinned activated restarted watchdog tokens_in_place certificates upgraded removed purged; do step $name $name; done
 [ "$(grep -c FAILED /exchange/output)" = 0 ] || journalctl --unit histod.service --no-pager --output cat

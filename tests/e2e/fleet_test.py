@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 
 import images
-from harness import PROGRAM, main
+from harness import PROGRAM, failed, main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "fleet"
@@ -63,8 +63,8 @@ class FleetTest(unittest.TestCase):
         self.addCleanup(self.down)
 
     def down(self):
-        if not self._outcome.success:
-            for name in self.nodes:
+        if failed(self):
+            for name in [*self.nodes, "zookeeper1", "zookeeper2", "zookeeper3"]:
                 print(f"--- {name}\n{self.log(name)[-4000:]}", file=sys.stderr)
         done = fleet("down", "--state", self.state)
         self.assertEqual(done.returncode, 0, done.stderr)

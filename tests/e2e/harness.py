@@ -121,5 +121,11 @@ def need(*programs):
         raise AssertionError(f"install {', '.join(missing)} (tools/test does)")
 
 
+def failed(test):
+    """Whether the test has failed so far: for what cleans up behind it."""
+    result = test._outcome.result
+    return any(each is test for each, _ in [*result.errors, *result.failures])
+
+
 def main():
     unittest.main(verbosity=2)

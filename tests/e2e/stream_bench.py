@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from harness import Daemon
+from harness import Daemon, failed
 from video_cable import FAR, NEAR, NEAR_DEVICE, PATIENCE_S, Cable, fleet_network
 
 PORT = 5004
@@ -47,7 +47,7 @@ class StreamBench(unittest.TestCase):
             skip(self, self.why_not)
 
     def tearDown(self):
-        if not self.why_not and not self._outcome.success:
+        if not self.why_not and failed(self):
             print(self.daemon.log()[-4000:], flush=True)
 
     def ask(self, method, path, body=None, status=200):

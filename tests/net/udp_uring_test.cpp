@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <numeric>
 #include <thread>
 
@@ -167,7 +166,7 @@ bool own_loopback(int mtu) {
   if (::unshare(CLONE_NEWNET) != 0) return false;
   const PlainSocket socket("0.0.0.0");
   ifreq request{};
-  std::strcpy(request.ifr_name, "lo");
+  std::string("lo").copy(request.ifr_name, sizeof request.ifr_name - 1);
   request.ifr_mtu = mtu;
   if (::ioctl(socket.fd(), SIOCSIFMTU, &request) != 0) return false;
   request.ifr_flags = IFF_UP;
