@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether daemon/api/openapi.yaml is sound in itself, and says what the other parts of the project rely on."""
 import os
+import pathlib
 import re
 import unittest
 
@@ -22,6 +23,7 @@ EXPECTED = {
 BODILESS = {"/v1/datasets", "/v1/datasets/{id}/finalize", "/v1/datasets/{id}/apply", "/v1/tickets"}
 BY_REFERENCE = {"/v1/jobs", "/v1/datasets/{id}/images"}  # where the query may name a file instead
 PUBLIC = {"/", "/assets/{name}", "/healthz", "/readyz", "/health", "/ready", "/openapi.yaml"}
+TOLD_TO_NOBODY = {"webhook-failed"}  # why a webhook was not reached: for the log
 SCHEMA_TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}
 
 
@@ -128,15 +130,28 @@ class OpenApiTest(unittest.TestCase):
     def test_retry_after_and_its_kin(self):
         responses = self.description["components"]["responses"]
         for name, field in {"RateLimited": "Retry-After", "Overloaded": "Retry-After", "Unauthorized": "WWW-Authenticate",
-                            "MethodNotAllowed": "Allow"}.items():
+                            "FleetUnavailable": "Retry-After", "MethodNotAllowed": "Allow", "UpgradeRequired": "Sec-WebSocket-Version"}.items():
             self.assertIn(field, responses[name]["headers"])
 
+    def problem_types(self):
+        schemas = self.description["components"]["schemas"]
+        return [each.removeprefix("urn:histod:problem:") for each in schemas["Problem"]["properties"]["type"]["enum"]]
+
     def test_every_problem_is_told_of(self):
-        """Each type of the Problem schema is named by the response that carries it."""
-        types = self.description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+        """Each type of the Problem schema is named by the response that carries it, by what is said of all, or by a job's error."""
         told = " ".join(r["description"] for r in self.description["components"]["responses"].values())
-        for each in types:
-            self.assertIn(f"`{each.removeprefix('urn:histod:problem:')}`", told)
+        told += self.description["info"]["description"] + self.description["components"]["schemas"]["Job"]["properties"]["error"]["description"]
+        for each in self.problem_types():
+            self.assertIn(f"`{each}`", told)
+
+    def test_problems_are_those_of_the_source(self):
+        """A problem is made of a status and a type, one behind the other; a few types are put where another one was."""
+        source = pathlib.Path(os.environ["HISTOD_SOURCE"])
+        made = set()
+        for folder in ("daemon", "net/http"):
+            for path in source.joinpath(folder).rglob("*.[ch]pp"):
+                made.update(re.findall(r'\b(?:[45]\d\d,\s*|code = )"([a-z][a-z-]*)"', path.read_text(encoding="utf-8")))
+        self.assertEqual(sorted(self.problem_types()), sorted(made - TOLD_TO_NOBODY))
 
     def test_schemas_are_schemas(self):
         for where, node in walk(self.description):
