@@ -48,7 +48,7 @@ inline constexpr OptionSpec k_stream_specs[] = {
      "set, change: how steep the table may be, 1 to 1000; 0 for any (default)", checks::is_between<0, 1000>,
      "a number from 0 to 1000"},
     {"scene-cut", 0, Value::text, "SHARE", "",
-     "set, change: begin anew when so much of a histogram changes, 0 to 1; 0 for never (default)",
+     "set, change: begin anew when brightness moves that far, 0 to 1; 0 for never (default)",
      checks::is_between<0, 1>, "a number from 0 to 1"},
     {"targets", 0, Value::text, "HOST:PORT,...|none", "", "set, change: where packets are sent on to, at most 4",
      is_target_list, "ADDRESS:PORT, more of them behind commas, or none"},
@@ -83,7 +83,8 @@ inline constexpr CommandSpec k_stream_command = {
     "WORD [NAME] ...",
     "look after live video (RFC 4175), and send some",
     "The daemon receives uncompressed video over RTP, equalizes it packet by packet, and sends it on. A node has at\n"
-    "most 16 streams. NAME is 1 to 63 of a-z, 0-9 and dashes.\n"
+    "most 16 streams. NAME is 1 to 63 of a-z, 0-9 and dashes. How far brightness moves (--scene-cut) is the\n"
+    "earth mover's distance of two frames' histograms, in parts of the whole range, from 0 to 1.\n"
     "\n"
     "  list, show NAME           what comes in and goes out; --json also has the histogram and the table\n"
     "  set NAME --listen ...     begin a stream, or replace it (needs the role admin)\n"
