@@ -68,7 +68,7 @@ struct Options {
   std::uint64_t workers = 0;        ///< 0: by the topology
   std::uint64_t arena_threads = 0;  ///< per NUMA node; 0: one for each CPU of the arena
   bool pin = true;
-  std::uint64_t stream_cpus = 0;  ///< 0: one for each of `streams`
+  std::uint64_t stream_cpus = 0;  ///< at least one for each of `streams` is kept all the same
   Isa isa = Isa::automatic;
 
   std::uint64_t max_upload_bytes = 512ull << 20;

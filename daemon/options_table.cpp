@@ -118,7 +118,9 @@ const std::array k_rows = std::to_array<OptionRow>({
     {k_log, "log-level", &Options::log_level, "debug|info|warn|error", "Least important lines that are written."},
 
     {k_video, "stream-cpus", CountMember{&Options::stream_cpus}, "N",
-     "CPUs that are kept for live streams, taken from the computing threads. 0: one for each [[stream]].", 0, 16},
+     "CPUs that are kept for live streams, taken from the computing threads: at least one for each [[stream]]; none "
+     "with --no-pin.",
+     0, 16},
     {k_video, "dpdk", &Options::dpdk, "", "Streams may use DPDK, which starts with the first that does."},
     {k_video, "dpdk-pci", &Options::dpdk_pci, "ADDRESS,...",
      "PCI addresses (0000:3b:02.0) of the devices that DPDK may drive, bound to vfio-pci; virtual ones need none. A "
