@@ -28,8 +28,9 @@ constexpr std::string_view k_help_tail = R"(
   --photo FILE   a gray or JPEG photograph (the first of /usr/share/backgrounds)
   --json FILE    writes every value, too
   --chart FILE   draws the ratios against their targets, as SVG
-Peers, by Debian package: nginx-light, libvips-tools, graphicsmagick, imagemagick, python3-flask with python3-opencv, and
-libopencv-imgcodecs-dev when histobench is built. What is not there is told, and left out.
+Peers, by Debian package: nginx-light, libvips-tools, graphicsmagick, imagemagick, python3-flask with python3-opencv,
+gstreamer1.0-tools with gstreamer1.0-plugins-good, and, when histobench is built, libopencv-imgcodecs-dev and
+libgstreamer1.0-dev. What is not there is told, and left out.
 Exit codes: 0 done, 1 outputs differ from the oracle's or the daemon fails, 2 wrong use.
 )";
 
