@@ -197,6 +197,7 @@ void Loop::each_second(std::int64_t now_ns) {
   core_busy_ = static_cast<double>(std::exchange(busy_ns_, 0)) / elapsed;
   if (const std::uint64_t lost = now.sequence.lost - before.sequence.lost; lost > 0)
     parts_.notes.push({.kind = Note::Kind::loss, .a = lost, .b = now.sequence.lost});
+  processor_.each_second();
   look_at_quota();
   parts_.source.refresh_stats();
   if (parts_.source.stats().uncut.get() > 0 && !std::exchange(uncut_told_, true))
@@ -249,6 +250,7 @@ void Loop::publish() {
 void Loop::finish() {
   send_on();
   processor_.flush();
+  processor_.each_second();
   read_mailbox();
   mailbox_.close();
   mailbox_.drain();

@@ -7,6 +7,14 @@ namespace histod::daemon::streams {
 
 using telemetry::Severity;
 
+namespace {
+
+std::string more_of(const Note& note) {
+  return note.count > 1 ? fmt::format(", the last of {} changes within a second", note.count) : "";
+}
+
+}  // namespace
+
 NoteText text_of(const Note& note, std::string_view stream) {
   switch (note.kind) {
     case Note::Kind::resumed:
@@ -31,14 +39,19 @@ NoteText text_of(const Note& note, std::string_view stream) {
       return {"format-changed",
               Severity::warning,
               LogLevel::warn,
-              fmt::format("stream {}: pictures are {}x{} now, not {}x{}", stream, note.c, note.d, note.a, note.b),
-              {{"width_before", note.a}, {"height_before", note.b}, {"width", note.c}, {"height", note.d}}};
+              fmt::format("stream {}: pictures are {}x{} now, not {}x{}{}", stream, note.c, note.d, note.a, note.b,
+                          more_of(note)),
+              {{"width_before", note.a},
+               {"height_before", note.b},
+               {"width", note.c},
+               {"height", note.d},
+               {"changes", note.count}}};
     case Note::Kind::ssrc_changed:
       return {"ssrc-changed",
               Severity::info,
               LogLevel::info,
-              fmt::format("stream {}: SSRC {:08x} now, not {:08x}", stream, note.b, note.a),
-              {{"ssrc_before", note.a}, {"ssrc", note.b}}};
+              fmt::format("stream {}: SSRC {:08x} now, not {:08x}{}", stream, note.b, note.a, more_of(note)),
+              {{"ssrc_before", note.a}, {"ssrc", note.b}, {"changes", note.count}}};
     case Note::Kind::near_quota:
       return {"core-near-quota",
               Severity::warning,

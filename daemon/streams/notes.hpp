@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace histod::daemon::streams {
 
@@ -23,6 +24,7 @@ struct Note {
   };
   Kind kind{};
   std::uint64_t a = 0, b = 0, c = 0, d = 0;
+  std::uint64_t count = 1;  ///< how often that was, since it was told last
 };
 
 /// From one thread to another, without a lock or an allocation. What finds no room is counted and gone.
@@ -52,6 +54,26 @@ class NoteRing {
   std::array<Note, k_notes> notes_{};
   std::atomic<std::size_t> begin_{0}, end_{0};
   std::atomic<std::uint64_t> lost_{0};
+};
+
+/// For what happens as often as a sender likes: the first is told at once, and those of the same second as one, the
+/// latest, with their count. Of the stream's thread.
+class NoteGate {
+ public:
+  void pass(Note note, NoteRing& notes) {
+    if (!std::exchange(told_, true)) return notes.push(note);
+    note.count += held_.count;
+    held_ = note;
+  }
+  /// A second is over, or all is.
+  void tell_held(NoteRing& notes) {
+    told_ = held_.count > 0;
+    if (told_) notes.push(std::exchange(held_, {.count = 0}));
+  }
+
+ private:
+  Note held_{.count = 0};
+  bool told_ = false;  ///< within this second
 };
 
 }  // namespace histod::daemon::streams

@@ -100,7 +100,7 @@ void Processor::note_source(const rtp::Packet& packet) {
   if (ssrc_ == ssrc) return;
   if (ssrc_) {
     ++ssrc_changes_;
-    notes_.push({.kind = Note::Kind::ssrc_changed, .a = *ssrc_, .b = ssrc});
+    source_notes_.pass({.kind = Note::Kind::ssrc_changed, .a = *ssrc_, .b = ssrc}, notes_);
   }
   ssrc_ = ssrc;
 }
@@ -154,6 +154,11 @@ void Processor::flush() {
   if (pending_frame_) end_frame();
 }
 
+void Processor::each_second() {
+  source_notes_.tell_held(notes_);
+  size_notes_.tell_held(notes_);
+}
+
 /// The window begins anew: frames of another size are of another picture.
 void Processor::adopt(GeometryWatch::Size size) {
   rtp::VideoFormat now = format_;
@@ -161,8 +166,9 @@ void Processor::adopt(GeometryWatch::Size size) {
   now.height = size.height;
   if (!rtp::Raster::make(now)) return;
   flush();
-  notes_.push(
-      {.kind = Note::Kind::format_changed, .a = format_.width, .b = format_.height, .c = size.width, .d = size.height});
+  size_notes_.pass(
+      {.kind = Note::Kind::format_changed, .a = format_.width, .b = format_.height, .c = size.width, .d = size.height},
+      notes_);
   ++format_changes_;
   format_ = now;
   add(earlier_, receiver_->stats());

@@ -42,6 +42,8 @@ class Processor {
   bool process(std::span<std::byte> datagram, std::int64_t arrival_ns);
   /// Ends what is open: nothing comes any more.
   void flush();
+  /// Tells what was held back for it.
+  void each_second();
   /// Whether no picture is being received.
   bool between_pictures() const { return !slots_[0].open && !slots_[1].open; }
 
@@ -80,6 +82,7 @@ class Processor {
   const StreamConfig config_;
   Listener& listener_;
   NoteRing& notes_;
+  NoteGate source_notes_, size_notes_;
   Previewer* const previewer_;
   net::rtp::VideoFormat format_;  ///< as it comes in
   std::optional<net::rtp::Receiver> receiver_;

@@ -221,7 +221,7 @@ std::optional<net::udp::Failure> Streams::open(Entry& entry) {
 void Streams::close(Entry& entry) {
   if (!entry.stream) return;
   entry.stream->stop();
-  while (const auto note = entry.stream->notes().pop()) tell(entry.config.name, *note);
+  tell_notes(entry);
   entry.stream.reset();
   log_.info("stream closed", {{"stream", entry.config.name}});
   sources_.stream("stopped", Severity::info, entry.config.name, fmt::format("stream {} is closed", entry.config.name));
@@ -252,11 +252,7 @@ void Streams::fall_back(const Fallback& fallback) {
 
 void Streams::look() {
   for (auto& [name, entry] : entries_) {
-    while (entry.stream) {
-      const auto note = entry.stream->notes().pop();
-      if (!note) break;
-      tell(name, *note);
-    }
+    if (entry.stream) tell_notes(entry);
     if (entry.stream && entry.stream->notes().lost() > 0)
       log_.once("stream-notes", LogLevel::warn, "more happens to live streams than is told: notes had no room");
     if (entry.stream || wall_clock_ms() < entry.retry_ms) continue;
@@ -269,6 +265,15 @@ void Streams::look() {
       mark_failed(entry, sentence(*failure));
     }
     show(entry);
+  }
+}
+
+/// As many as there can be at once: a stream may make them faster than they are told, and others wait.
+void Streams::tell_notes(const Entry& entry) {
+  for (std::size_t i = 0; i < NoteRing::k_notes; ++i) {
+    const auto note = entry.stream->notes().pop();
+    if (!note) return;
+    tell(entry.config.name, *note);
   }
 }
 

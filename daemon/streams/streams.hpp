@@ -81,6 +81,7 @@ class Streams {
   int choose_cpu(const StreamConfig& config) const;
   compute::Arena& arena_of(int cpu) const;
   void look();
+  void tell_notes(const Entry& entry);
   void tell(const std::string& name, const Note& note);
   void fall_back(const Fallback& fallback);
   void show(const Entry& entry);

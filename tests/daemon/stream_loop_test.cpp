@@ -314,6 +314,75 @@ TEST(StreamLoop, TellsLossAndRatesBySecond) {
   EXPECT_NEAR(now.frames_per_second, 2, 0.1);
 }
 
+/// How many of a kind there are, whatever else there is.
+std::uint64_t count_of(const std::vector<Note>& notes, Note::Kind kind) {
+  return static_cast<std::uint64_t>(std::ranges::count(notes, kind, &Note::kind));
+}
+
+/// Of all in the notes.
+std::uint64_t changes_in(const std::vector<Note>& notes, Note::Kind kind) {
+  std::uint64_t out = 0;
+  for (const Note& note : notes) out += note.kind == kind ? note.count : 0;
+  return out;
+}
+
+TEST(StreamLoop, SourcesThatAlternateAreToldASecondAtATime) {
+  now_ns = 0;
+  LoopRig rig(config_to({}));
+  Sender one, other{.ssrc = 0x9999, .sequence = 7, .timestamp = 5};
+  one.lines_each = other.lines_each = 4;
+  const auto alternate = [&](unsigned times) {
+    for (unsigned i = 0; i < times; ++i) {
+      rig.source.put(one.frame(picture(1, 20)));
+      rig.source.put(other.frame(picture(2, 60)));
+      rig.run();
+    }
+  };
+  alternate(200);
+  auto notes = rig.told();
+  EXPECT_EQ(count_of(notes, Note::Kind::ssrc_changed), 1u) << "the first, at once";
+  rig.pass(1'000);
+  const auto held = rig.told();
+  ASSERT_EQ(count_of(held, Note::Kind::ssrc_changed), 1u);
+  notes.insert(notes.end(), held.begin(), held.end());
+  EXPECT_EQ(changes_in(notes, Note::Kind::ssrc_changed), 399u);
+  const Note& last = *std::ranges::find(held, Note::Kind::ssrc_changed, &Note::kind);
+  EXPECT_EQ(last.b, 0x9999u);
+  EXPECT_EQ(rig.board.read().received.sequence.ssrc_changes, 399u);
+  alternate(200);
+  EXPECT_EQ(count_of(rig.told(), Note::Kind::ssrc_changed), 0u) << "some were told in this second";
+  rig.pass(1'000);
+  EXPECT_EQ(changes_in(rig.told(), Note::Kind::ssrc_changed), 400u);
+  rig.pass(1'000);
+  EXPECT_EQ(count_of(rig.told(), Note::Kind::ssrc_changed), 0u);
+  rig.source.put(one.frame(picture(1, 20)));
+  rig.run();
+  EXPECT_EQ(changes_in(rig.told(), Note::Kind::ssrc_changed), 1u) << "at once again";
+  alternate(1);
+  rig.loop.finish();
+  EXPECT_EQ(changes_in(rig.told(), Note::Kind::ssrc_changed), 1u) << "what was held is told at the end";
+  EXPECT_EQ(rig.notes.lost(), 0u);
+}
+
+TEST(StreamLoop, SizesThatAlternateAreToldASecondAtATime) {
+  now_ns = 0;
+  LoopRig rig(config_to({}));
+  Sender sender;
+  for (unsigned i = 0; i < 600; ++i) {
+    rig.source.put(sender.frame(picture(i, 20, i / 3 % 2 == 0 ? 16 : 24)));
+    rig.run();
+  }
+  auto notes = rig.told();
+  EXPECT_EQ(count_of(notes, Note::Kind::format_changed), 1u);
+  rig.pass(1'000);
+  const auto held = rig.told();
+  EXPECT_EQ(count_of(held, Note::Kind::format_changed), 1u);
+  notes.insert(notes.end(), held.begin(), held.end());
+  EXPECT_EQ(changes_in(notes, Note::Kind::format_changed), 199u);
+  EXPECT_EQ(rig.board.read().format_changes, 199u);
+  EXPECT_EQ(rig.notes.lost(), 0u);
+}
+
 TEST(DelayHistogramTest, BucketsAreAnEighthOfTheirOctave) {
   for (std::uint64_t ns = 1; ns < (1ull << 40); ns = ns * 9 / 8 + 1) {
     const std::size_t bucket = DelayHistogram::bucket_of(ns);

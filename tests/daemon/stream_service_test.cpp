@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <functional>
 #include <future>
+#include <thread>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -36,6 +39,10 @@ class StreamService : public testing::Test {
  protected:
   StreamService() {
     placement_.arenas.push_back({.numa_node = -1, .cpus = {}, .threads = 1});
+    start();
+  }
+  void start() {
+    streams_.reset();
     streams_.emplace(Streams::Options{.placement = placement_, .arenas = {&arena_}, .dpdk = {}}, log_, sources_);
   }
   daemon::jobs::Outcome<bool> put(const StreamConfig& config) {
@@ -71,7 +78,10 @@ class StreamService : public testing::Test {
     while (!condition(state())) std::this_thread::yield();
   }
 
-  daemon::Log log_{daemon::LogLevel::error, daemon::LogFormat::logfmt, [](std::string_view) {}, [] { return 0; }};
+  std::function<void(std::string_view)> on_line_ = [](std::string_view) {
+  };  ///< of the log; set before there are streams
+  daemon::Log log_{daemon::LogLevel::info, daemon::LogFormat::logfmt, [this](std::string_view line) { on_line_(line); },
+                   [] { return 0; }};
   daemon::telemetry::Bus bus_{
       {.identity = "01ARZ3NDEKTSV4RRFFQ69G5FAV", .node = "n"}, [] { return 0; }, nullptr, [](const std::string&) {}};
   daemon::telemetry::Sources sources_{bus_};
@@ -197,6 +207,40 @@ TEST_F(StreamService, ConfiguredStreamsThatFailAreShownAndTriedAgain) {
   StreamConfig better = stream_config(2);
   EXPECT_EQ(put(better).value(), false) << "it was there";
   EXPECT_EQ(state().at("state"), "waiting");
+}
+
+/// Two packets of each of two sources: each is believed in turn.
+struct TwoSources {
+  TwoSources() { one.lines_each = other.lines_each = 4; }
+  void send(const Wire& from, const std::string& to) {
+    for (const Bytes& packet : one.frame(picture(1, 20))) from.send(packet, to);
+    for (const Bytes& packet : other.frame(picture(2, 60))) from.send(packet, to);
+  }
+  Sender one, other{.ssrc = 0x9999, .sequence = 7, .timestamp = 5};
+};
+
+TEST_F(StreamService, SourcesThatAlternateFasterThanTheyAreToldHoldNothingUp) {
+  constexpr unsigned k_lines_max = 40;
+  const Wire wire;
+  TwoSources sources;
+  std::atomic<unsigned> lines{0};
+  std::atomic<bool> answered{false};
+  // Before a line is written there is the next thing to tell.
+  on_line_ = [&](std::string_view line) {
+    if (line.find("SSRC") == line.npos || answered || ++lines > k_lines_max) return;
+    const auto record = streams_->find("test");
+    const auto changes = [&] { return record->board.read_short().received.sequence.ssrc_changes; };
+    const std::uint64_t before = changes();
+    sources.send(wire, record->status().local);
+    while (changes() == before) std::this_thread::yield();
+  };
+  ASSERT_TRUE(put(stream_config(1)));
+  sources.send(wire, std::string(state().at("local").as_string()));
+  while (lines == 0) std::this_thread::yield();
+  EXPECT_TRUE(change(R"({"rule":"exact"})"));
+  EXPECT_LT(lines, k_lines_max);
+  answered = true;
+  EXPECT_TRUE(remove("test"));
 }
 
 }  // namespace
