@@ -17,13 +17,17 @@ Mailbox::Mailbox(std::size_t capacity, std::size_t reserved)
   if (event_fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
 }
 
-Mailbox::~Mailbox() { ::close(event_fd_); }
+Mailbox::Mailbox(std::size_t capacity, Unwatched) : reserved_(0), ring_(capacity) { assert(capacity > 0); }
+
+Mailbox::~Mailbox() {
+  if (event_fd_ >= 0) ::close(event_fd_);
+}
 
 bool Mailbox::push(Message& message, std::size_t room) {
   if (count_ >= room) return false;
   ring_[(head_ + count_) % ring_.size()] = std::move(message);
   // Only the first message wakes the reader: it takes all that are there when it comes.
-  if (count_++ == 0) ::eventfd_write(event_fd_, 1);
+  if (count_++ == 0 && event_fd_ >= 0) ::eventfd_write(event_fd_, 1);
   return true;
 }
 
@@ -57,7 +61,7 @@ std::size_t Mailbox::drain() {
       ring_[head_] = nullptr;
       head_ = (head_ + 1) % ring_.size();
       // The wake-up is reset with the last message, and set again when others came meanwhile.
-      if (--count_ == 0) {
+      if (--count_ == 0 && event_fd_ >= 0) {
         eventfd_t value = 0;
         ::eventfd_read(event_fd_, &value);
       }

@@ -8,15 +8,19 @@
 
 namespace histod::daemon {
 
-/// The one way for work to cross threads: a bounded queue of closures with one reader, which sleeps on `fd()`.
-/// A closure that captures up to two pointers costs no allocation.
+/// The one way for work to cross threads: a bounded queue of closures with one reader, which sleeps on `fd()`, or comes
+/// by of itself. A closure that captures up to two pointers costs no allocation.
 class Mailbox {
  public:
   using Message = std::move_only_function<void()>;
 
   /// `capacity`: how many messages may wait; the creator writes it as a sum, one line a reason. Of it, `reserved` is
   /// room that only complete() takes: without it whoever posts could fill the box and leave a completion no place.
+  /// Throws std::system_error where there is no fd to be had.
   explicit Mailbox(std::size_t capacity, std::size_t reserved = 0);
+  /// Without an fd: the reader looks now and then.
+  struct Unwatched {};
+  Mailbox(std::size_t capacity, Unwatched);
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
@@ -29,7 +33,7 @@ class Mailbox {
   void close();
   /// The reader's thread: runs what is waiting, in order; returns how many. Messages posted meanwhile wait.
   std::size_t drain();
-  /// An eventfd, readable while messages wait. The reader polls it; drain() resets it.
+  /// An eventfd, readable while messages wait. The reader polls it; drain() resets it. -1: Unwatched.
   int fd() const { return event_fd_; }
 
  private:
@@ -41,7 +45,7 @@ class Mailbox {
   std::size_t head_ = 0;
   std::size_t count_ = 0;
   bool closed_ = false;
-  int event_fd_;
+  int event_fd_ = -1;
 };
 
 }  // namespace histod::daemon

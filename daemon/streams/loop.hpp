@@ -76,7 +76,7 @@ class Loop final : private Processor::Listener {
   std::array<net::udp::Packet, k_burst> burst_, onward_;
   std::array<std::int64_t, k_burst> arrivals_{};
   std::size_t onward_count_ = 0;
-  Mailbox mailbox_{k_mailbox_messages};
+  Mailbox mailbox_{k_mailbox_messages, Mailbox::Unwatched()};
   std::atomic<bool> posted_{false};
   std::int64_t posted_seen_ns_ = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/streams/stream.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,7 +25,11 @@ std::expected<std::unique_ptr<Stream>, net::udp::Failure> Stream::start(std::sha
   std::unique_ptr<Stream> stream(new Stream(std::move(record), cpu, arena));
   std::promise<Opened> opened;
   auto is_open = opened.get_future();
-  stream->thread_ = std::thread([&dpdk, &opened, self = stream.get()] { self->main(dpdk, opened); });
+  try {
+    stream->thread_ = std::thread([&dpdk, &opened, self = stream.get()] { self->main(dpdk, opened); });
+  } catch (const std::system_error& error) {
+    return std::unexpected(net::udp::Failure{error.code(), "no thread for the stream"});
+  }
   if (const Opened result = is_open.get(); !result) return std::unexpected(result.error());
   return stream;
 }
@@ -40,10 +45,18 @@ std::optional<net::udp::Failure> Stream::pin() const {
                            fmt::format("cpu {} is none that this process may run on", cpu_)};
 }
 
+std::expected<Port, net::udp::Failure> Stream::open(DpdkHome& dpdk) const {
+  if (auto failure = pin()) return std::unexpected(std::move(*failure));
+  try {
+    return open_port(config_, dpdk);
+  } catch (const std::system_error& error) {
+    return std::unexpected(net::udp::Failure{error.code(), "no thread for DPDK"});
+  }
+}
+
 void Stream::main(DpdkHome& dpdk, std::promise<Opened>& opened) {
   ::pthread_setname_np(::pthread_self(), ("hd-" + config_.name).substr(0, 15).c_str());
-  if (auto failure = pin()) return opened.set_value(std::unexpected(std::move(*failure)));
-  auto port = open_port(config_, dpdk);
+  auto port = open(dpdk);
   if (!port) return opened.set_value(std::unexpected(std::move(port.error())));
   absent_ = std::move(port->absent);
   loop_ =

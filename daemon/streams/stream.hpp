@@ -78,6 +78,7 @@ class Stream {
   Stream(std::shared_ptr<StreamRecord> record, int cpu, compute::Arena& arena);
   void main(DpdkHome& dpdk, std::promise<Opened>& opened);
   std::optional<net::udp::Failure> pin() const;
+  std::expected<Port, net::udp::Failure> open(DpdkHome& dpdk) const;
 
   const std::shared_ptr<StreamRecord> record_;
   const StreamConfig config_;

@@ -94,6 +94,19 @@ TEST(Mailbox, IsReadableExactlyWhileMessagesWait) {
   EXPECT_FALSE(is_readable(box));
 }
 
+TEST(Mailbox, UnwatchedItHasNoFdAndDoesTheRest) {
+  Mailbox box(2, Mailbox::Unwatched());
+  EXPECT_EQ(box.fd(), -1);
+  unsigned seen = 0;
+  for (unsigned round = 1; round <= 3; ++round) {
+    ASSERT_TRUE(box.post([&] { ++seen; }));
+    box.complete([&] { ++seen; });
+    EXPECT_FALSE(box.post([] {}));
+    EXPECT_EQ(box.drain(), 2u);
+    EXPECT_EQ(seen, 2 * round);
+  }
+}
+
 TEST(Mailbox, WhatIsPostedWhileItDrainsWaitsForTheNextTime) {
   Mailbox box(4);
   std::vector<int> seen;

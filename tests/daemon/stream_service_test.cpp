@@ -6,9 +6,13 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "daemon/streams/state_json.hpp"
 #include "daemon/streams/streams.hpp"
@@ -241,6 +245,41 @@ TEST_F(StreamService, SourcesThatAlternateFasterThanTheyAreToldHoldNothingUp) {
   EXPECT_LT(lines, k_lines_max);
   answered = true;
   EXPECT_TRUE(remove("test"));
+}
+
+TEST_F(StreamService, AStreamThatGetsNoDescriptorIsRefusedAndNothingEnds) {
+  StreamConfig config = stream_config(1);
+  config.targets = {*net::udp::parse_address("127.0.0.1", 5004), *net::udp::parse_address("127.0.0.1", 5006)};
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  unsigned refused = 0;
+  for (bool made = false; !made; ++refused) {
+    ASSERT_LT(refused, 64u);
+    const int lowest = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(::close(lowest), 0);
+    const rlimit few{static_cast<rlim_t>(lowest) + refused, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const auto outcome = put(config);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    made = outcome.has_value();
+    EXPECT_EQ(made ? "" : outcome.error().code, made ? "" : "stream-unavailable");
+  }
+  EXPECT_GT(refused, 2u) << "one for its socket, one for its ring, at least";
+  EXPECT_EQ(state().at("state"), "waiting");
+}
+
+TEST_F(StreamService, AStreamThatGetsNoThreadIsRefusedAndNothingEnds) {
+  pthread_attr_t before, endless;
+  ASSERT_EQ(::pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(::pthread_attr_init(&endless), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&endless, std::size_t{1} << 48), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&endless), 0);  // no address space is as large
+  const auto outcome = put(stream_config(1));
+  ASSERT_EQ(::pthread_setattr_default_np(&before), 0);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, "stream-unavailable");
+  EXPECT_THAT(outcome.error().detail, HasSubstr("thread"));
+  EXPECT_TRUE(put(stream_config(1)));
 }
 
 }  // namespace

@@ -4,8 +4,11 @@
 packets lost, doubled, out of order and cut, other sources and other sizes, while settings change and images are uploaded."""
 import contextlib
 import hashlib
+import http.client
 import io
 import json
+import os
+import resource
 import shutil
 import socket
 import struct
@@ -277,6 +280,33 @@ class StreamTest(unittest.TestCase):
             problem = self.ask("PUT", "/v1/streams/taken", {**SMALL, "listen": "127.0.0.1:%d" % taken.getsockname()[1]}, 409)
             self.assertIn("cannot bind", problem["detail"])
         self.assertEqual(self.ask("GET", "/v1/streams")["streams"], [])
+
+    def test_without_descriptors_a_stream_is_refused_and_the_daemon_serves(self):
+        pid = self.daemon.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        body = json.dumps({**SMALL, "targets": ["127.0.0.1:5004", "127.0.0.1:5006"]})
+        fields = {"Authorization": "Bearer " + self.daemon.tokens["admin"]}
+        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+        self.addCleanup(self.daemon.request, "DELETE", "/v1/streams/poor")
+        answers = []
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/node", headers=fields)  # a new connection would need one, too
+            connection.getresponse().read()
+            held = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+            lowest = min(set(range(len(held) + 1)) - held)
+            try:
+                while not answers or answers[-1][0] != 201:
+                    self.assertLess(len(answers), 64, answers[-1:])
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest + len(answers), before[1]))
+                    connection.request("PUT", "/v1/streams/poor", body, fields)
+                    response = connection.getresponse()
+                    answers.append((response.status, json.loads(response.read())))
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.assertGreater(len(answers), 2)
+        for status, problem in answers[:-1]:
+            self.assertEqual((status, problem["type"]), (409, "urn:histod:problem:stream-unavailable"))
+        self.ask("GET", "/v1/node")
 
     def test_metrics_and_fallback(self):
         self.open("told")
