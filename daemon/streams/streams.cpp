@@ -154,17 +154,18 @@ void Streams::change_now(const std::string& name, const boost::json::object& cha
   Entry& entry = found->second;
   auto next = changed(entry.config, change);
   if (!next) return reply(std::unexpected(problem_of(next.error())));
-  entry.config = *next;
   const auto record = entry.record;
-  auto status = record->status();
-  status.config = *next;
-  record->set_status(std::move(status));
-  if (!entry.stream) return reply(record);
   // Replies come on this thread, which the stream's own does not wait for.
   auto waiting = std::make_shared<jobs::Reply<RecordPtr>>(std::move(reply));
-  const bool posted = entry.stream->change(
-      *next, [this, record, waiting] { mailbox_.complete([record, waiting] { (*waiting)(record); }); });
-  if (!posted) (*waiting)(std::unexpected(jobs::problem(503, "overloaded", "changes of the stream wait already")));
+  if (entry.stream && !entry.stream->change(*next, [this, record, waiting] {
+        mailbox_.complete([record, waiting] { (*waiting)(record); });
+      }))
+    return (*waiting)(std::unexpected(jobs::problem(503, "overloaded", "changes of the stream wait already")));
+  entry.config = *next;
+  auto status = record->status();
+  status.config = std::move(*next);
+  record->set_status(std::move(status));
+  if (!entry.stream) (*waiting)(record);
 }
 
 jobs::Outcome<void> Streams::remove_now(const std::string& name) {

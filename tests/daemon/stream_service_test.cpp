@@ -282,5 +282,30 @@ TEST_F(StreamService, AStreamThatGetsNoThreadIsRefusedAndNothingEnds) {
   EXPECT_TRUE(put(stream_config(1)));
 }
 
+TEST_F(StreamService, AChangeThatIsRefusedIsNotKept) {
+  constexpr unsigned k_changes = 200;
+  const Wire wire;
+  ASSERT_TRUE(put(stream_config(1)));
+  Sender sender;
+  const auto begun = sender.frame(picture(1, 20));
+  // While a picture is open changes wait, for a moment.
+  wire.send(begun.front(), std::string(state().at("local").as_string()));
+  until([](const boost::json::object& now) { return now.at("packets").at("received") == 1; });
+  for (bool last_refused = false; !last_refused;) {
+    std::vector<Answer<Streams::RecordPtr>> answers(k_changes);
+    for (unsigned i = 0; i < k_changes; ++i)
+      streams_->change("test", {{"window", {{"frames", i + 1}}}}, answers[i].reply());
+    unsigned kept = 0;
+    for (unsigned i = 0; i < k_changes; ++i) {
+      const auto outcome = answers[i].get();
+      last_refused = !outcome.has_value();
+      if (outcome) kept = i + 1;
+      ASSERT_EQ(outcome ? 503u : outcome.error().status, 503u);
+    }
+    EXPECT_EQ(state().at("config").at("window").at("frames"), kept);
+    EXPECT_EQ(state().at("window").at("frames"), kept);
+  }
+}
+
 }  // namespace
 }  // namespace histod::test
