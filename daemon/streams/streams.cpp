@@ -31,6 +31,22 @@ api::Problem unknown(const std::string& name) {
   return jobs::problem(404, "not-found", fmt::format("there is no stream {}", name));
 }
 
+api::Problem conflict_over(std::string_view member, const api::Amount& value, const std::string& text,
+                           const std::string& owner) {
+  api::Problem out = jobs::problem(409, "conflict", fmt::format("{} {} is that of stream {}", member, text, owner));
+  out.value = value;
+  return out;
+}
+
+/// Whether threads of others may run there, too; all may where they are not pinned.
+bool is_shared(const Placement& placement, int cpu) {
+  const auto of_worker = [cpu](const WorkerPlace& worker) { return worker.cpu < 0 || worker.cpu == cpu; };
+  const auto of_arena = [cpu](const ArenaPlace& arena) {
+    return arena.cpus.empty() || std::ranges::find(arena.cpus, cpu) != arena.cpus.end();
+  };
+  return std::ranges::any_of(placement.workers, of_worker) || std::ranges::any_of(placement.arenas, of_arena);
+}
+
 }  // namespace
 
 api::Problem problem_of(const ConfigErrors& errors) {
@@ -89,6 +105,8 @@ void Streams::begin(std::vector<StreamConfig> configs) {
   std::promise<void> tried;
   auto all_tried = tried.get_future();
   mailbox_.complete([&] {
+    // Those that ask for no CPU take what is left.
+    std::ranges::stable_partition(configs, [](const StreamConfig& config) { return config.cpu.has_value(); });
     for (StreamConfig& config : configs) {
       const std::string name = config.name;
       Entry& entry = entries_[name];
@@ -119,9 +137,9 @@ std::optional<api::Problem> Streams::conflict(const StreamConfig& config) const 
   for (const auto& [name, entry] : entries_) {
     if (name == config.name) continue;
     if (config.listen.port != 0 && entry.config.listen == config.listen)
-      return jobs::problem(409, "conflict", fmt::format("listen {} is that of stream {}", config.listen.text(), name));
-    if (config.cpu && entry.config.cpu == config.cpu)
-      return jobs::problem(409, "conflict", fmt::format("cpu {} is that of stream {}", *config.cpu, name));
+      return conflict_over("listen", config.listen.text(), config.listen.text(), name);
+    if (config.cpu && entry.has_cpu(*config.cpu))
+      return conflict_over("cpu", static_cast<std::uint64_t>(*config.cpu), std::to_string(*config.cpu), name);
   }
   if (entries_.size() < k_streams_max || entries_.contains(config.name)) return std::nullopt;
   return jobs::problem(409, "too-many-streams", "a node has no more streams", entries_.size() + 1, k_streams_max);
@@ -186,7 +204,7 @@ void Streams::show(const Entry& entry) {
 int Streams::choose_cpu(const StreamConfig& config) const {
   if (config.cpu) return *config.cpu;
   for (const StreamPlace& place : options_.placement.streams) {
-    const auto taken = [&](const auto& each) { return each.second.stream != nullptr && each.second.cpu == place.cpu; };
+    const auto taken = [&](const auto& each) { return each.first != config.name && each.second.has_cpu(place.cpu); };
     if (std::ranges::none_of(entries_, taken)) return place.cpu;
   }
   return -1;
@@ -212,6 +230,10 @@ std::optional<net::udp::Failure> Streams::open(Entry& entry) {
   sources_.stream("started", Severity::ok, config.name, fmt::format("stream {} listens on {}", config.name, local));
   if (entry.cpu < 0)
     fall_back({"stream shares CPUs", "all CPUs are workers' and computing threads': see --stream-cpus"});
+  else if (is_shared(options_.placement, entry.cpu))
+    fall_back({"stream shares CPUs",
+               fmt::format("cpu {} of stream {} is workers' or computing threads', too: see --stream-cpus", entry.cpu,
+                           config.name)});
   for (const std::string& absent : entry.stream->absent()) {
     const auto colon = std::min(absent.find(": "), absent.size());
     fall_back({"live video without " + absent.substr(0, colon), absent.substr(std::min(colon + 2, absent.size()))});

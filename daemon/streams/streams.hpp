@@ -65,6 +65,8 @@ class Streams {
     int cpu = -1;
     std::unique_ptr<Stream> stream;  ///< null: its port could not be opened
     std::int64_t retry_ms = 0;
+    /// It runs there, or is to.
+    bool has_cpu(int wanted) const { return config.cpu == wanted || (stream != nullptr && cpu == wanted); }
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
 

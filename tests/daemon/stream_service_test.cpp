@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -305,6 +306,65 @@ TEST_F(StreamService, AChangeThatIsRefusedIsNotKept) {
     EXPECT_EQ(state().at("config").at("window").at("frames"), kept);
     EXPECT_EQ(state().at("window").at("frames"), kept);
   }
+}
+
+/// Of a machine whose CPUs are shared out.
+class StreamCpus : public StreamService {
+ protected:
+  void SetUp() override {
+    cpu_set_t allowed;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &allowed)) cpus_.push_back(cpu);
+    if (cpus_.size() < 2) GTEST_SKIP() << "skipped: two CPUs are needed";
+  }
+  /// A configuration of this name.
+  static StreamConfig named(const std::string& name, std::optional<int> cpu = {}) {
+    StreamConfig out = stream_config(1);
+    out.name = name;
+    out.cpu = cpu;
+    return out;
+  }
+  std::vector<int> cpus_;
+};
+
+TEST_F(StreamCpus, ACpuThatAStreamTookIsAskedForInVain) {
+  placement_.streams = {{.cpu = cpus_[0]}, {.cpu = cpus_[1]}};
+  start();
+  ASSERT_TRUE(put(named("taker")));
+  EXPECT_EQ(state("taker").at("core").at("cpu"), cpus_[0]);
+  const auto refused = put(named("asker", cpus_[0]));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "conflict");
+  EXPECT_THAT(refused.error().detail, HasSubstr("taker"));
+  EXPECT_EQ(refused.error().value, daemon::api::Amount(static_cast<std::uint64_t>(cpus_[0])));
+  EXPECT_TRUE(put(named("taker", cpus_[0]))) << "its own";
+  EXPECT_TRUE(put(named("asker", cpus_[1])));
+  EXPECT_TRUE(put(named("taker"))) << "without that it was asked for";
+  EXPECT_EQ(state("taker").at("core").at("cpu"), cpus_[0]);
+}
+
+TEST_F(StreamCpus, WhatAsksForNoneTakesNoneThatAnotherAskedFor) {
+  placement_.streams = {{.cpu = cpus_[0]}, {.cpu = cpus_[1]}};
+  start();
+  StreamConfig failing = named("failing", cpus_[1]);
+  failing.listen = *net::udp::parse_address("192.0.2.77", 5004);  // no address of this machine
+  streams_->begin({named("any"), named("asker", cpus_[0]), failing});
+  EXPECT_EQ(state("asker").at("core").at("cpu"), cpus_[0]);
+  EXPECT_EQ(state("failing").at("state"), "failed");
+  EXPECT_TRUE(state("any").at("core").at("cpu").is_null()) << "the other is kept for whom it is";
+}
+
+TEST_F(StreamCpus, ACpuOfWorkersOrComputingThreadsIsAFallback) {
+  placement_.workers = {{.cpu = cpus_[0]}};
+  placement_.arenas[0].cpus = {cpus_[0]};
+  placement_.streams = {{.cpu = cpus_[1]}};
+  start();
+  ASSERT_TRUE(put(named("alone", cpus_[1])));
+  EXPECT_TRUE(streams_->fallbacks().empty());
+  ASSERT_TRUE(put(named("beside", cpus_[0])));
+  ASSERT_EQ(streams_->fallbacks().size(), 1u);
+  EXPECT_EQ(streams_->fallbacks()[0].what, "stream shares CPUs");
 }
 
 }  // namespace
