@@ -20,7 +20,7 @@ namespace {
 using telemetry::Severity;
 
 constexpr int k_look_ms = 100;
-constexpr std::int64_t k_retry_ms = 5'000;
+constexpr std::chrono::seconds k_retry{5};
 
 std::string sentence(const net::udp::Failure& failure) {
   return fmt::format("{}: {}", failure.what, failure.code.message());
@@ -255,7 +255,7 @@ void Streams::mark_failed(Entry& entry, const std::string& error) {
   const bool told = std::exchange(status.error, error) == error;
   status.since_ms = wall_clock_ms();
   entry.record->set_status(std::move(status));
-  entry.retry_ms = wall_clock_ms() + k_retry_ms;
+  entry.retry = std::chrono::steady_clock::now() + k_retry;
   if (told) return;
   log_.error("stream failed", {{"stream", entry.config.name}, {"error", error}});
   sources_.stream("failed", Severity::error, entry.config.name,
@@ -278,7 +278,7 @@ void Streams::look() {
     if (entry.stream) tell_notes(entry);
     if (entry.stream && entry.stream->notes().lost() > 0)
       log_.once("stream-notes", LogLevel::warn, "more happens to live streams than is told: notes had no room");
-    if (entry.stream || wall_clock_ms() < entry.retry_ms) continue;
+    if (entry.stream || std::chrono::steady_clock::now() < entry.retry) continue;
     const std::string error = entry.record->status().error;
     if (const auto failure = open(entry)) {
       // The same failure again is no news.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -64,7 +65,7 @@ class Streams {
     StreamConfig config;  ///< as it was last asked for
     int cpu = -1;
     std::unique_ptr<Stream> stream;  ///< null: its port could not be opened
-    std::int64_t retry_ms = 0;
+    std::chrono::steady_clock::time_point retry{};
     /// It runs there, or is to.
     bool has_cpu(int wanted) const { return config.cpu == wanted || (stream != nullptr && cpu == wanted); }
   };
