@@ -53,7 +53,7 @@ inline constexpr OptionSpec k_stream_specs[] = {
     {"targets", 0, Value::text, "HOST:PORT,...|none", "", "set, change: where packets are sent on to, at most 4",
      is_target_list, "ADDRESS:PORT, more of them behind commas, or none"},
     {"next-hop", 0, Value::text, "MAC", "",
-     "set, change: with dpdk, Ethernet address that leads to the first target (default: of who sent)"},
+     "set, change: with dpdk, Ethernet address on the way to the first target (default: who sent)"},
     {"cpu", 0, Value::text, "N", "", "set: run on this CPU (default: one that nothing else of the daemon has)",
      checks::is_whole<0, 4095>, "a whole number from 0 to 4095"},
     {"preview-rate", 0, Value::text, "N", "", "set, change: pictures a second for people, 0 to 5 (default 3)",
