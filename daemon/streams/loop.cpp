@@ -117,7 +117,8 @@ void Loop::step() {
   }
 }
 
-/// Arrivals are of the clock that people set: to the rest they are told by the one that does not jump.
+/// Arrivals are of the clock that people set: previews and jitter are told of them by the one that does not jump. A
+/// small step matters to neither, and may be this thread that was held up between the two.
 void Loop::look_at_clocks() {
   const std::int64_t ahead_ns = clocks_.real_ns() - clocks_.steady_ns();
   if (std::abs(ahead_ns - real_ahead_ns_) > k_clock_step_ns) real_ahead_ns_ = ahead_ns;
@@ -127,9 +128,9 @@ void Loop::take(std::size_t count) {
   look_at_clocks();
   for (std::size_t i = 0; i < count; ++i) {
     net::udp::Packet& packet = burst_[i];
-    const std::int64_t arrival_ns = packet.arrival_ns() - real_ahead_ns_;
+    const std::int64_t arrival_ns = packet.arrival_ns();
     // A change of targets sends what is in hand to those before.
-    if (!processor_.process(packet.payload(), arrival_ns)) {
+    if (!processor_.process(packet.payload(), arrival_ns - real_ahead_ns_)) {
       packet.reset();
       continue;
     }
@@ -148,7 +149,7 @@ void Loop::send_on() {
   }
   further_.send(packets);
   parts_.source.send(packets, targets_.front());
-  const std::int64_t now_ns = clocks_.steady_ns();
+  const std::int64_t now_ns = clocks_.real_ns();
   for (const std::int64_t arrival_ns : std::span(arrivals_).first(packets.size())) {
     const auto delay_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_ns - arrival_ns));
     delays_.add(delay_ns);
