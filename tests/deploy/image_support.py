@@ -109,6 +109,6 @@ def spdx_complaints(document):
                 yield f"reference of {each['SPDXID']}"
     relations = [(each["spdxElementId"], each["relationshipType"], each["relatedSpdxElement"]) for each in document["relationships"]]
     described = [other for one, kind, other in relations if (one, kind) == ("SPDXRef-DOCUMENT", "DESCRIBES")]
-    contained = [other for one, kind, other in relations if kind == "CONTAINS" and one in described]
+    contained = [other for one, kind, other in relations if kind == "CONTAINS" and one in ids]
     if len(described) != 1 or sorted(contained + described) != sorted(ids):
         yield "relationships"

@@ -143,6 +143,10 @@ class ContentTest(unittest.TestCase):
         self.assertEqual(list(spdx_complaints(document)), [])
         named = {(each["name"], each["versionInfo"]) for each in document["packages"] if each["SPDXID"].startswith("SPDXRef-Package-")}
         self.assertEqual(named, {(name, fields["Version"]) for name, fields in self.installed.items()})
+        compiled_in = [(each["name"], each["versionInfo"]) for each in document["packages"] if each["SPDXID"].startswith("SPDXRef-CompiledIn-")]
+        lines = (Built.root / "usr/share/doc/histod/compiled-in").read_text().splitlines()
+        self.assertEqual(compiled_in, [tuple(line.split()[1:3]) for line in lines])
+        self.assertEqual({name for name, _ in compiled_in}, {"libboost1.81-dev", "libdpdk-dev", "preact", "uplot"})
         # Who has these libraries is known to this machine's dpkg, too.
         libraries = {pathlib.PurePosixPath(path).name for path in self.files if re.search(r"/lib[^/]*\.so[.\d]*$", path)}
         self.assertGreater(len(libraries), 20)
@@ -152,6 +156,7 @@ class ContentTest(unittest.TestCase):
         purls = {ref["referenceLocator"] for each in document["packages"] for ref in each.get("externalRefs", [])}
         version, architecture = self.installed["libstdc++6"]["Version"].replace("+", "%2B"), self.installed["libstdc++6"]["Architecture"]
         self.assertIn(f"pkg:deb/debian/libstdc%2B%2B6@{version}?arch={architecture}&distro=debian-12", purls)
+        self.assertLessEqual({f"pkg:npm/{name}@{version}" for name, version in compiled_in if "-dev" not in name}, purls)
 
     def test_wrong_bills_are_found(self):
         document = json.loads(Built.sbom.read_text())

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package, made by cpack of a build folder in which histod, histod-epoll and histoctl are: HISTOD_BUILD names it."""
 import gzip
+import json
 import os
 import pathlib
 import re
@@ -28,6 +29,7 @@ FILES = """
 /usr/share/bash-completion/completions/histoctl
 /usr/share/doc/histod/README.md
 /usr/share/doc/histod/changelog.Debian.gz
+/usr/share/doc/histod/compiled-in
 /usr/share/doc/histod/copyright
 /usr/share/fish/vendor_completions.d/histoctl.fish
 /usr/share/lintian/overrides/histod
@@ -115,6 +117,29 @@ class PackageTest(unittest.TestCase):
             self.assertEqual(made, run(BUILD / "bin/histoctl", "completion", shell).stdout)
             self.assertIn("equalize", made)
         self.assertEqual(run("bash", "-n", self.root / "usr/share/bash-completion/completions/histoctl").returncode, 0)
+
+    def owners(self, paths):
+        return {line.split(":")[0] for line in run("dpkg-query", "-S", *paths).stdout.splitlines()}
+
+    def test_what_is_compiled_in_is_named(self):
+        """Of the compiler's own list of headers and the linker's of archives: packages whose code no library has that the programs load."""
+        headers, ours = set(), False
+        for line in run("ninja", "-C", BUILD, "-t", "deps").stdout.splitlines():
+            if ": #deps " in line:
+                ours = not re.match(r"tests/|tools/histobench/", line)
+            elif ours and line.startswith("    /usr/include/"):
+                headers.add(line.strip())
+        edges = re.findall(r"(?m)^build bin/(?:histod|histod-epoll|histoctl): .*\n(?:  .*\n)+", (BUILD / "build.ninja").read_text())
+        archives = {path for edge in edges for path in re.findall(r"/usr/[^ ,]+\.a\b", edge)}
+        loaded = {name for program in PROGRAMS for name in re.findall(r"lib\S+\.so", run("ldd", BUILD / "bin" / program).stdout)}
+        packages = self.owners(headers) | self.owners(archives)
+        self.assertLessEqual({"libtbb-dev", "libc6-dev", "libcurl4-openssl-dev", "linux-libc-dev"}, packages)
+        inside = {name for name in packages if not loaded & {pathlib.PurePosixPath(path).name for path in run("dpkg-query", "-L", name).stdout.split()}}
+        versions = run("dpkg-query", "-W", "-f", "deb ${Package} ${Version} ${Architecture}\n", *sorted(inside - {"linux-libc-dev"})).stdout
+        lock = json.loads((ROOT / "webui/package-lock.json").read_text())["packages"]
+        page = [f"npm {path.rpartition('node_modules/')[2]} {each['version']}" for path, each in lock.items() if path and not each.get("dev")]
+        self.assertEqual(len(page), 2)
+        self.assertEqual(sorted((self.root / "usr/share/doc/histod/compiled-in").read_text().splitlines()), sorted(versions.splitlines() + page))
 
     def test_lintian(self):
         need("lintian")
